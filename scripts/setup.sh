@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what building and running bcc needs, and only what is missing:
+#   Debian's libjpeg-turbo and OpenJPEG headers (cgo), and
+#   the ONNX Runtime library, out of npm's onnxruntime-node, into .deps/.
+# A second run finds everything there and touches no network.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+ORT_VERSION=1.30.0
+declare -A ORT_SHA256=(
+  [x64]=ffb75a925ba05e47b235bb66e3e3911714a80b328a9c9425539feb204aa32a23
+  [arm64]=1f549d46250b005580b597f4164984aaf75b3bcb9f3aeb07c7f8a8fe60b23c76
+)
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: error: %s\n' "$1" >&2; printf 'setup: hint: %s\n' "$2" >&2; exit 1; }
+need() { command -v "$1" >/dev/null || die "$1 is not installed" "$2"; }
+
+need go "install Go 1.26 or newer from https://go.dev/dl"
+
+# --- C compiler and headers -------------------------------------------------
+headers_present() {
+  command -v cc >/dev/null &&
+    printf '#include <stdio.h>\n#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1 &&
+    command -v pkg-config >/dev/null && pkg-config --exists libopenjp2
+}
+if ! headers_present; then
+  packages="gcc libc6-dev pkg-config libjpeg62-turbo-dev libopenjp2-7-dev"
+  hint="as root on Debian 12: apt-get install $packages"
+  command -v apt-get >/dev/null || die "the headers of libjpeg-turbo or OpenJPEG are missing and there is no apt-get" "$hint"
+  [ "$(id -u)" = 0 ] || die "the headers of libjpeg-turbo or OpenJPEG are missing" "$hint"
+  say "installing $packages"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >/tmp/bcc-apt.log 2>&1 ||
+    die "apt-get could not install the headers (log in /tmp/bcc-apt.log)" "$hint"
+fi
+
+# --- ONNX Runtime -----------------------------------------------------------
+case "$(uname -m)" in
+  x86_64) arch=x64 ;;
+  aarch64) arch=arm64 ;;
+  *) die "no ONNX Runtime library is published for $(uname -m)" "build on x86_64 or aarch64" ;;
+esac
+dir=.deps/onnxruntime
+lib=$dir/libonnxruntime.so.1
+good() { [ -f "$1" ] && echo "${ORT_SHA256[$arch]}  $1" | sha256sum --check --status; }
+if ! good "$lib"; then
+  hint="with a network: npm pack onnxruntime-node@$ORT_VERSION, then copy bin/napi-v6/linux/$arch/libonnxruntime.so.1 out of it to $lib"
+  need npm "install Node.js with npm (Debian: apt-get install npm); or $hint"
+  say "fetching ONNX Runtime $ORT_VERSION (a 110 MB package, once)"
+  tmp=$(mktemp -d)
+  trap 'rm -rf "$tmp"' EXIT
+  (cd "$tmp" && npm pack --silent "onnxruntime-node@$ORT_VERSION" >/dev/null 2>npm.log) ||
+    die "npm could not fetch onnxruntime-node@$ORT_VERSION: $(tail -n 1 "$tmp/npm.log" 2>/dev/null)" "$hint"
+  tar -xzf "$tmp"/onnxruntime-node-*.tgz -C "$tmp" "package/bin/napi-v6/linux/$arch/libonnxruntime.so.1"
+  got=$tmp/package/bin/napi-v6/linux/$arch/libonnxruntime.so.1
+  good "$got" || die "the ONNX Runtime library has a wrong SHA-256: $(sha256sum <"$got" | cut -d' ' -f1)" "expected ${ORT_SHA256[$arch]}; do not use it, fetch it again"
+  mkdir -p "$dir"
+  cp "$got" "$lib.tmp" && mv "$lib.tmp" "$lib"
+fi
+
+# --- Go modules -------------------------------------------------------------
+go mod download 2>/tmp/bcc-mod.log || die "Go modules could not be fetched: $(tail -n 1 /tmp/bcc-mod.log)" "with a network: go mod download"
