@@ -1,0 +1,60 @@
+# make run    set up, make a synthetic slide, detect on it, say where the report lies
+# make test   set up and pass the tests
+# make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
+# make build  leave bin/bcc
+# make models remake the bundles under models/
+# make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools)
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test check vet staticcheck race nocgo fuzz vuln models oracle clean
+
+FUZZTIME ?= 10s
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+setup:
+	@bash scripts/setup.sh
+
+build: setup
+	@mkdir -p bin
+	go build -trimpath -ldflags "-s -w" -o bin/bcc .
+
+run: build
+	@bash scripts/demo.sh
+
+test: setup
+	go test ./...
+
+check: test vet staticcheck race nocgo fuzz vuln
+
+vet: setup
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt: run gofmt -w on these"; exit 1; }
+	go vet ./...
+
+staticcheck: setup
+	go run $(STATICCHECK) ./...
+
+race: setup
+	go test -race -short ./...
+
+# Everything above native/ stands without any shared library.
+nocgo:
+	CGO_ENABLED=0 go test -short $$(CGO_ENABLED=0 go list ./... | grep -v '/native/')
+
+fuzz: setup
+	@FUZZTIME=$(FUZZTIME) bash scripts/fuzz.sh
+
+# govulncheck asks vuln.go.dev; without that network the check says so and is skipped.
+vuln: setup
+	@bash scripts/vuln.sh $(GOVULNCHECK)
+
+models:
+	go run ./models/make
+
+oracle: setup
+	go test -tags oracle ./slide/...
+
+clean:
+	rm -rf bin out

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors is the house of docs/ARCHITECTURE.md: a room may import only rooms on
+// lower floors.
+var floors = map[string]int{
+	"":       7,
+	"cli":    6,
+	"bench":  5,
+	"detect": 4,
+	"infer":  3, "report": 3, "evaluate": 3, "grad/net": 3,
+	"slide": 2, "tissue": 2, "patch": 2, "aggregate": 2, "model": 2, "models": 2, "grad": 2, "synth": 2,
+	"wsi": 1, "fault": 1, "telemetry": 1, "resources": 1, "onnx": 1, "native": 1,
+}
+
+// beside lists the imports that stay on one floor: a room's own folders, and
+// these.
+var beside = map[string][]string{}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+	CgoFiles   []string
+}
+
+func TestImportsPointDown(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		from := room(p.ImportPath)
+		if _, ok := floors[from]; !ok {
+			t.Errorf("%s: the room %q stands on no floor; add it to floors and to docs/ARCHITECTURE.md", p.ImportPath, from)
+		}
+		for _, imp := range p.Imports {
+			if imp != "bcc" && !strings.HasPrefix(imp, "bcc/") {
+				continue
+			}
+			to := room(imp)
+			if to == from || slices.Contains(beside[from], to) {
+				continue
+			}
+			if floors[to] >= floors[from] {
+				t.Errorf("%s (floor %d) imports %s (floor %d)", p.ImportPath, floors[from], imp, floors[to])
+			}
+			if to == "native" && from != "cli" {
+				t.Errorf("%s imports %s: only cli touches native code", p.ImportPath, imp)
+			}
+			if from == "native" && to != "wsi" && to != "fault" {
+				t.Errorf("%s imports %s: native code knows the words and the error kinds only", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestNativeCodeStaysInItsRoom(t *testing.T) {
+	t.Parallel()
+	for _, p := range packages(t) {
+		if room(p.ImportPath) == "native" {
+			continue
+		}
+		if len(p.CgoFiles) > 0 {
+			t.Errorf("%s uses cgo in %v; that belongs under native/", p.ImportPath, p.CgoFiles)
+		}
+		for _, imp := range p.Imports {
+			if imp == "unsafe" || strings.Contains(imp, "purego") {
+				t.Errorf("%s imports %s; that belongs under native/", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+// room returns the room a package belongs to: its first folder, but grad/net
+// is a room of its own.
+func room(path string) string {
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "bcc"), "/")
+	if path == "grad/net" {
+		return path
+	}
+	first, _, _ := strings.Cut(path, "/")
+	return first
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports,CgoFiles", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
