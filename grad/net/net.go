@@ -1,0 +1,113 @@
+// Package net holds the networks that the program knows by name, each described
+// once with the graph builder of package grad.
+//
+// In: a name, the number of classes, a patch size, a seed. Out: a graph with its
+// first weights. Training changes the weights; Model writes what is deployed.
+package net
+
+import (
+	"slices"
+	"strings"
+
+	"bcc/fault"
+	"bcc/grad"
+	"bcc/onnx"
+)
+
+// Names of what goes in and out of every network's model file.
+const (
+	Input  = "input"  // (batch, 3, PatchPx, PatchPx), RGB
+	Output = "output" // (batch, Classes)
+)
+
+// Config is how a network is built. The zero Config is good.
+type Config struct {
+	Classes int    // default 2
+	PatchPx int    // side of the input, default 224
+	Batch   int    // patches a call; default 0: open
+	Seed    uint64 // of the first weights; default 0
+}
+
+// Net is a network with weights.
+type Net struct {
+	Name    string
+	PatchPx int
+	Classes int
+	// Probabilities says that the outputs are probabilities already; else they are logits.
+	Probabilities bool
+	// Mean and Std normalise an input: (v/255 - Mean)/Std for each of R, G, B.
+	Mean, Std [3]float32
+	Graph     *grad.Graph
+	Weights   grad.Weights
+}
+
+// Model returns the model file's contents for inference.
+func (n *Net) Model() (*onnx.Model, error) { return n.Graph.Deploy(n.Weights) }
+
+// recipe describes one network on the graph: from the input to the output.
+type recipe struct {
+	name          string
+	minPx         int // smallest input
+	probabilities bool
+	mean, std     [3]float32
+	body          func(g *grad.Graph, x grad.Value, c Config) grad.Value
+}
+
+// Means and deviations of ImageNet, which networks trained elsewhere expect.
+var (
+	imageNetMean = [3]float32{0.485, 0.456, 0.406}
+	imageNetStd  = [3]float32{0.229, 0.224, 0.225}
+	one          = [3]float32{1, 1, 1}
+)
+
+var recipes = []recipe{
+	{"baseline", 128, true, [3]float32{}, one, baseline},
+	{"mobilenetv3-small", 32, false, imageNetMean, imageNetStd, mobileNetV3Small},
+	{"resnet18", 32, false, imageNetMean, imageNetStd, resNet(basic, 2, 2, 2, 2)},
+	{"resnet34", 32, false, imageNetMean, imageNetStd, resNet(basic, 3, 4, 6, 3)},
+	{"resnet50", 32, false, imageNetMean, imageNetStd, resNet(bottleneck, 3, 4, 6, 3)},
+}
+
+// Names returns the names that Build knows.
+func Names() []string {
+	var names []string
+	for _, r := range recipes {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// Build returns the network called name with its first weights.
+func Build(name string, c Config) (*Net, error) {
+	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.name == name })
+	if i < 0 {
+		return nil, fault.Hint(fault.New(fault.NotFound, "build network %q: no such network", name),
+			"the networks are %s", strings.Join(Names(), ", "))
+	}
+	r := recipes[i]
+	c.Classes, c.PatchPx = def(c.Classes, 2), def(c.PatchPx, 224)
+	if c.Classes < 1 || c.Classes > 10000 || c.PatchPx < r.minPx || c.PatchPx > 4096 || c.Batch < 0 || c.Batch > 4096 {
+		return nil, fault.New(fault.Invalid, "build network %s: %d classes (1 to 10000), patches of %d px (%d to 4096), batches of %d (0 to 4096)",
+			name, c.Classes, c.PatchPx, r.minPx, c.Batch)
+	}
+	g := grad.New(name)
+	batch := grad.Batch
+	if c.Batch > 0 {
+		batch = c.Batch
+	}
+	g.Output(Output, r.body(g, g.Input(Input, batch, 3, c.PatchPx, c.PatchPx), c))
+	if g.Err() != nil {
+		return nil, g.Err()
+	}
+	return &Net{
+		Name: name, PatchPx: c.PatchPx, Classes: c.Classes, Probabilities: r.probabilities,
+		Mean: r.mean, Std: r.std, Graph: g, Weights: g.Init(c.Seed),
+	}, nil
+}
+
+func def(v, d int) int {
+	if v == 0 {
+		return d
+	}
+	return v
+}
