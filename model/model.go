@@ -1,0 +1,220 @@
+// Package model opens a model bundle: a folder with a card (card.json) and ONNX
+// files, and proves that they belong together before anything runs.
+//
+// In: an fs.FS. Out: a Bundle: the checked card, the network's bytes, and a digest
+// that names the whole. It runs nothing: the engine is given ONNX and what the card
+// says about the input.
+package model
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+
+	"bcc/fault"
+)
+
+// Names of the files in a bundle.
+const (
+	CardFile  = "card.json"
+	ModelFile = "model.onnx"
+	Int8File  = "model.int8.onnx"
+	HeadFile  = "head.onnx"
+)
+
+// Limits bound what a bundle may hold.
+type Limits struct {
+	CardBytes int64 // default 1 MiB
+	FileBytes int64 // of each other file; default 1 GiB, ten times the largest encoder in use
+	Files     int   // default 16
+}
+
+// DefaultLimits returns the limits that Open uses.
+func DefaultLimits() Limits { return Limits{CardBytes: 1 << 20, FileBytes: 1 << 30, Files: 16} }
+
+// Bundle is a model that may be used: its files are those that its card names, and
+// its network takes and gives what the card says.
+type Bundle struct {
+	Card Card
+	// RawCard is card.json as it stands in the folder, unknown fields included.
+	RawCard []byte
+	// ONNX is model.onnx.
+	ONNX []byte
+	// Digest is the SHA-256 of the whole bundle, in hex: of one line "SHA-256  name"
+	// for the card and for each file it names, in the order of the names.
+	Digest string
+
+	fsys   fs.FS
+	limits Limits
+}
+
+// Open reads a bundle from a folder within the default limits. Everything that is
+// wrong with it is reported at once. A missing file is fault.NotFound, a card that
+// makes no sense fault.Invalid, a file that is not what the card says or not ONNX
+// fault.Corrupt.
+func Open(fsys fs.FS) (*Bundle, error) { return OpenWithin(fsys, DefaultLimits()) }
+
+// OpenWithin is Open within other limits.
+func OpenWithin(fsys fs.FS, l Limits) (*Bundle, error) {
+	raw, err := readFile(fsys, CardFile, l.CardBytes)
+	if err != nil {
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	card, err := ParseCard(raw)
+	if err != nil {
+		return nil, fmt.Errorf("open model: %w", err)
+	}
+	b := &Bundle{Card: *card, RawCard: raw, fsys: fsys, limits: l}
+	if err := b.verify(); err != nil {
+		return nil, fmt.Errorf("open model %s: %w", card.Name, err)
+	}
+	if err := card.fits(b.ONNX); err != nil {
+		return nil, fmt.Errorf("open model %s: %s: %w", card.Name, ModelFile, err)
+	}
+	b.Digest = b.digest()
+	return b, nil
+}
+
+// New makes a bundle in memory from a card and a network; the card's checksums are
+// filled in.
+func New(card Card, onnx []byte) (*Bundle, error) {
+	card.Files = map[string]string{ModelFile: sum(onnx)}
+	raw, err := json.MarshalIndent(card, "", "  ")
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "make model %s: %w", card.Name, err)
+	}
+	return Open(memory{CardFile: raw, ModelFile: onnx})
+}
+
+// File returns another file of the bundle, its checksum verified again.
+func (b *Bundle) File(name string) ([]byte, error) {
+	if _, ok := b.Card.Files[name]; !ok {
+		return nil, fault.New(fault.NotFound, "model %s: %s: the card names no such file", b.Card.Name, name)
+	}
+	data, err := readFile(b.fsys, name, b.limits.FileBytes)
+	if err == nil {
+		err = b.matches(name, sum(data))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", b.Card.Name, err)
+	}
+	return data, nil
+}
+
+// verify reads model.onnx and compares every file with its checksum.
+func (b *Bundle) verify() error {
+	if len(b.Card.Files) > b.limits.Files {
+		return fault.New(fault.Invalid, "card: files: %d of them, at most %d", len(b.Card.Files), b.limits.Files)
+	}
+	var problems []error
+	for _, name := range b.names() {
+		data, err := readFile(b.fsys, name, b.limits.FileBytes)
+		if err == nil {
+			err = b.matches(name, sum(data))
+		}
+		if name == ModelFile {
+			b.ONNX = data
+		}
+		problems = append(problems, err)
+	}
+	return join(problems)
+}
+
+// names returns the files that must be there, in order: those of the card, and
+// those that its kind needs.
+func (b *Bundle) names() []string {
+	names := append(slices.Collect(maps.Keys(b.Card.Files)), ModelFile)
+	if b.Card.Kind == SlideHead {
+		names = append(names, HeadFile)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (b *Bundle) matches(name, got string) error {
+	want := b.Card.Files[name]
+	if want == "" {
+		return fault.Hint(fault.New(fault.Invalid, "card: files: no SHA-256 of %s", name),
+			`if that file is the right one, add to %s: "files": {"%s": "%s"}`, CardFile, name, got)
+	}
+	if !strings.EqualFold(want, got) {
+		return fault.Hint(fault.New(fault.Corrupt, "%s: SHA-256 is %s, the card says %s", name, got, want),
+			"fetch the bundle again, or correct the card if the file was changed on purpose")
+	}
+	return nil
+}
+
+func (b *Bundle) digest() string {
+	lines := []string{CardFile + "\x00" + sum(b.RawCard)}
+	for name, s := range b.Card.Files {
+		lines = append(lines, name+"\x00"+strings.ToLower(s))
+	}
+	slices.Sort(lines)
+	var text strings.Builder
+	for _, l := range lines {
+		name, s, _ := strings.Cut(l, "\x00")
+		fmt.Fprintf(&text, "%s  %s\n", s, name)
+	}
+	return sum([]byte(text.String()))
+}
+
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
+
+// readFile reads a file of at most limit bytes.
+func readFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fault.Hint(fault.New(fault.NotFound, "%s: %w", name, fs.ErrNotExist),
+				"a model is a folder with %s and %s", CardFile, ModelFile)
+		}
+		return nil, fault.New(fault.Unavailable, "%s: %w", name, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "%s: %w", name, err)
+	}
+	if info.Size() > limit {
+		return nil, fault.New(fault.Corrupt, "%s: %d bytes, at most %d", name, info.Size(), limit)
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(info.Size()) + bytes.MinRead)
+	if _, err := io.Copy(&buf, io.LimitReader(f, limit+1)); err != nil {
+		return nil, fault.New(fault.Corrupt, "%s: %w", name, err)
+	}
+	if int64(buf.Len()) > limit {
+		return nil, fault.New(fault.Corrupt, "%s: more than %d bytes", name, limit)
+	}
+	return buf.Bytes(), nil
+}
+
+// join returns one error for all problems, with the kind and the hint of the first.
+func join(problems []error) error {
+	err := errors.Join(problems...)
+	if err == nil {
+		return nil
+	}
+	e := &fault.Error{Err: err}
+	for _, p := range problems {
+		if p != nil {
+			e.Kind, e.Hint = fault.Of(p), fault.HintOf(p)
+			break
+		}
+	}
+	return e
+}

@@ -1,0 +1,57 @@
+// Command remake writes the networks of the shipped bundles again, from their
+// description, and their checksums into the cards. Run it in the folder models
+// (go generate does); the same source gives the same bytes.
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"bcc/grad/net"
+	"bcc/model"
+	"bcc/models"
+)
+
+// checksum is the card's line for the network.
+var checksum = regexp.MustCompile(`("model\.onnx":\s*)"[0-9a-f]*"`)
+
+func main() {
+	if err := remake(models.Baseline, "baseline"); err != nil {
+		fmt.Fprintln(os.Stderr, "remake: error:", err)
+		os.Exit(1)
+	}
+}
+
+func remake(bundle, network string) error {
+	n, err := net.Build(network, net.Config{})
+	if err != nil {
+		return err
+	}
+	m, err := n.Model()
+	if err != nil {
+		return err
+	}
+	data := m.Marshal()
+	cardPath := filepath.Join(bundle, model.CardFile)
+	card, err := os.ReadFile(cardPath)
+	if err != nil {
+		return err
+	}
+	if !checksum.Match(card) {
+		return fmt.Errorf("%s: no checksum of %s to replace", cardPath, model.ModelFile)
+	}
+	sum := sha256.Sum256(data)
+	card = checksum.ReplaceAll(card, []byte(`${1}"`+hex.EncodeToString(sum[:])+`"`))
+	if err := os.WriteFile(filepath.Join(bundle, model.ModelFile), data, 0o644); err != nil {
+		return err
+	}
+	if err := os.WriteFile(cardPath, card, 0o644); err != nil {
+		return err
+	}
+	_, err = model.Open(os.DirFS(bundle))
+	return err
+}
