@@ -1,0 +1,209 @@
+//go:build cgo
+
+package ort
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	engine "github.com/yalue/onnxruntime_go"
+
+	"bcc/fault"
+)
+
+// Model is a model ready to run on one device: one session. It may be shared by
+// goroutines. Whoever opened it closes it.
+type Model struct {
+	info        Info
+	scale, bias [3]float32
+	outShape    engine.Shape // of the whole batch, as the model gives it
+	session     *engine.DynamicAdvancedSession
+
+	mu     sync.Mutex
+	users  int // runners not closed, and one until Close: the last one frees the session
+	closed bool
+}
+
+// Open makes a session for the model and runs it once on a black batch, so that a
+// model that loads but cannot run is found here. A GPU that was asked for and does
+// not work is replaced by the CPU, and Info says why. Errors: fault.Corrupt when
+// the bytes are no ONNX model, fault.Unsupported when it is one that we cannot
+// feed or read, fault.Invalid when the config does not fit it, fault.Unavailable
+// when Load has not succeeded.
+func Open(onnx []byte, cfg Config) (*Model, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fault.New(fault.Invalid, "open model: %w", err)
+	}
+	if err := loaded(); err != nil {
+		return nil, err
+	}
+	s, err := describe(onnx)
+	if err != nil {
+		return nil, err
+	}
+	info, err := plan(s, cfg)
+	if err != nil {
+		return nil, err
+	}
+	want, err := parseDevice(cfg.Device)
+	if err != nil {
+		return nil, err
+	}
+	fallback := "" // nothing to tell where auto finds no GPU
+	if want.cuda {
+		m, err := openOn(want, onnx, info, cfg)
+		if err == nil {
+			return m, nil
+		}
+		_, missing := gpuMemory(want.index)
+		if !want.auto || missing == nil {
+			fallback = fmt.Sprintf("%s cannot be used, running on the CPU: %v", want, err)
+		}
+	}
+	m, err := openOn(device{}, onnx, info, cfg)
+	if err != nil {
+		return nil, err
+	}
+	m.info.Fallback = fallback
+	return m, nil
+}
+
+// openOn makes the session on one device and tries it.
+func openOn(d device, onnx []byte, info Info, cfg Config) (*Model, error) {
+	info.Device = d.String()
+	if info.Batch == 0 {
+		info.Batch = defaultCPUBatch
+		if d.cuda {
+			info.Batch = defaultGPUBatch
+		}
+	}
+	options, err := sessionOptions(d, cfg)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "open model on %s: %w", info.Device, err)
+	}
+	defer options.Destroy()
+	session, err := engine.NewDynamicAdvancedSessionWithONNXData(onnx, []string{info.Input}, []string{info.Output}, options)
+	if err != nil {
+		return nil, fault.New(fault.Corrupt, "open model on %s: %w", info.Device, cause(err))
+	}
+	m := &Model{info: info, session: session, users: 1}
+	m.scale, m.bias = cfg.affine()
+	if err := m.try(); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// sessionOptions is the recipe: every Run works on its caller's thread alone.
+func sessionOptions(d device, cfg Config) (*engine.SessionOptions, error) {
+	o, err := engine.NewSessionOptions()
+	if err != nil {
+		return nil, err
+	}
+	level := map[Optimisation]engine.GraphOptimizationLevel{
+		OptimiseAll:      engine.GraphOptimizationLevelEnableAll,
+		OptimiseExtended: engine.GraphOptimizationLevelEnableExtended,
+		OptimiseBasic:    engine.GraphOptimizationLevelEnableBasic,
+		OptimiseNone:     engine.GraphOptimizationLevelDisableAll,
+	}[cfg.Optimisation]
+	err = errors.Join(
+		o.SetIntraOpNumThreads(1),
+		o.SetInterOpNumThreads(1),
+		o.SetExecutionMode(engine.ExecutionModeSequential),
+		o.SetGraphOptimizationLevel(level),
+		o.SetCpuMemArena(true),
+		o.SetMemPattern(true),
+		o.SetLogSeverityLevel(engine.LoggingLevelFatal),
+		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
+	)
+	if err == nil && d.cuda {
+		memory := cfg.GPUMemory
+		if memory == 0 {
+			memory = defaultGPUMemory
+		}
+		err = useCUDA(o, d.index, memory)
+	}
+	if err != nil {
+		o.Destroy()
+		return nil, err
+	}
+	return o, nil
+}
+
+// try runs a black batch and learns how many values a patch gets.
+func (m *Model) try() error {
+	fail := func(err error) error {
+		return fault.New(fault.Unsupported, "try model on %s with input %v: %w", m.info.Device, m.info.shape(), cause(err))
+	}
+	in, err := engine.NewEmptyTensor[float32](engine.NewShape(m.info.shape()...))
+	if err != nil {
+		return fail(err)
+	}
+	defer in.Destroy()
+	out := []engine.Value{nil} // the engine makes it, and so says its shape
+	if err := m.session.Run([]engine.Value{in}, out); err != nil {
+		return fail(err)
+	}
+	defer out[0].Destroy()
+	shape := out[0].GetShape()
+	if _, ok := out[0].(*engine.Tensor[float32]); !ok {
+		return fail(fmt.Errorf("output %q is no float32 tensor", m.info.Output))
+	}
+	total := shape.FlattenedSize()
+	if len(shape) == 0 || shape[0] != int64(m.info.Batch) || total <= 0 {
+		return fail(fmt.Errorf("output %q has shape %v, want %d rows", m.info.Output, shape, m.info.Batch))
+	}
+	m.outShape = shape
+	m.info.Outputs = int(total) / m.info.Batch
+	return nil
+}
+
+// cause drops the wrapper's own words before the engine's.
+func cause(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			return err
+		}
+		err = inner
+	}
+}
+
+// Info returns what the model is and where it runs.
+func (m *Model) Info() Info { return m.info }
+
+// Close frees the session, once the last runner is closed too.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	again := m.closed
+	m.closed = true
+	m.mu.Unlock()
+	if again {
+		return nil
+	}
+	return m.release()
+}
+
+func (m *Model) retain() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return fault.New(fault.Internal, "new runner: model is closed")
+	}
+	m.users++
+	return nil
+}
+
+func (m *Model) release() error {
+	m.mu.Lock()
+	m.users--
+	last := m.users == 0
+	m.mu.Unlock()
+	if !last {
+		return nil
+	}
+	return m.session.Destroy()
+}

@@ -1,0 +1,169 @@
+//go:build cgo
+
+package ort
+
+/*
+#include <stdlib.h>
+#include "pixels.h"
+*/
+import "C"
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unsafe"
+
+	engine "github.com/yalue/onnxruntime_go"
+
+	"bcc/fault"
+)
+
+// Runner runs batches on a model's session with tensors of its own, made once. It
+// serves one goroutine at a time; several Runners of a Model may run at once.
+type Runner struct {
+	model  *Model
+	affine C.bcc_affine
+
+	memory  unsafe.Pointer // both tensors', outside Go's heap: the engine keeps pointers into it
+	input   []float32
+	output  []float32
+	inputs  []engine.Value
+	outputs []engine.Value
+	options *engine.RunOptions
+}
+
+// NewRunner returns a runner; whoever asked for it closes it, before or after the model.
+func (m *Model) NewRunner() (*Runner, error) {
+	if err := m.retain(); err != nil {
+		return nil, err
+	}
+	r := &Runner{model: m}
+	if err := r.allocate(); err != nil {
+		r.Close()
+		return nil, fault.New(fault.Of(err), "new runner: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Runner) allocate() error {
+	info := r.model.info
+	for i := range 3 {
+		r.affine.scale[i] = C.float(r.model.scale[i])
+		r.affine.bias[i] = C.float(r.model.bias[i])
+	}
+	in, out := info.Batch*3*info.PatchPx*info.PatchPx, info.Batch*info.Outputs
+	gap := (in + 15) / 16 * 16 // the output begins at a cache line too
+	r.memory = C.bcc_alloc(C.size_t(4 * (gap + out)))
+	if r.memory == nil {
+		return fault.New(fault.Unavailable, "no memory for %d MB of input", 4*gap>>20)
+	}
+	all := unsafe.Slice((*float32)(r.memory), gap+out)
+	clear(all)
+	r.input, r.output = all[:in], all[gap:]
+
+	input, err := engine.NewTensor(engine.NewShape(info.shape()...), r.input)
+	if err != nil {
+		return err
+	}
+	r.inputs = []engine.Value{input}
+	output, err := engine.NewTensor(r.model.outShape, r.output)
+	if err != nil {
+		return err
+	}
+	r.outputs = []engine.Value{output}
+	r.options, err = engine.NewRunOptions()
+	return err
+}
+
+// Run scores the patches (RGB bytes, PatchPx×PatchPx×3 each, at most Batch) and
+// writes Outputs values for each to out. When ctx ends it stops within about
+// 30 ms and returns ctx's cause; the runner can be used again.
+func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error {
+	if err := r.check(patches, out); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.fill(patches)
+
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		r.options.Terminate() // fails only on a freed handle
+	})
+	err := r.model.session.RunWithOptions(r.inputs, r.outputs, r.options)
+	if !stop() {
+		<-ended // the flag is set or about to be: wait, and clear it for the next run
+		if unset := r.options.UnsetTerminate(); unset != nil {
+			return fault.New(fault.Internal, "run model: %w", unset)
+		}
+	}
+	if err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return fault.New(r.kindOf(err), "run model on %s: %w", r.model.info.Device, cause(err))
+	}
+	copy(out, r.output)
+	return nil
+}
+
+// kindOf tells a lost GPU from a fault of the model: every failure of CUDA
+// itself leaves the device's context unusable.
+func (r *Runner) kindOf(err error) fault.Kind {
+	if r.model.info.Device != "cpu" && (strings.Contains(err.Error(), "CUDA") || strings.Contains(err.Error(), "CUDNN")) {
+		return fault.Unavailable
+	}
+	return fault.Internal
+}
+
+func (r *Runner) check(patches [][]byte, out []float32) error {
+	if r.memory == nil {
+		return fault.New(fault.Internal, "run model: runner is closed")
+	}
+	info := r.model.info
+	if n := len(patches); n == 0 || n > info.Batch || len(out) != n*info.Outputs {
+		return fault.New(fault.Internal, "run model: %d patches and %d outputs, want 1 to %d patches with %d outputs each", n, len(out), info.Batch, info.Outputs)
+	}
+	for i, p := range patches {
+		if want := 3 * info.PatchPx * info.PatchPx; len(p) != want {
+			return fault.New(fault.Internal, "run model: patch %d has %d bytes, want %d", i, len(p), want)
+		}
+	}
+	return nil
+}
+
+// fill writes the patches to the input, and black where there is none.
+func (r *Runner) fill(patches [][]byte) {
+	info := r.model.info
+	pixels := info.PatchPx * info.PatchPx
+	for i, p := range patches {
+		src, dst := (*C.uint8_t)(&p[0]), (*C.float)(&r.input[i*3*pixels])
+		if info.Layout == NHWC {
+			C.bcc_rgb_to_triples(src, dst, C.size_t(pixels), r.affine)
+		} else {
+			C.bcc_rgb_to_planes(src, dst, C.size_t(pixels), r.affine)
+		}
+	}
+	clear(r.input[len(patches)*3*pixels:])
+}
+
+// Close frees the runner; closing again does nothing.
+func (r *Runner) Close() error {
+	if r.model == nil {
+		return nil
+	}
+	var errs []error
+	for _, v := range append(r.inputs, r.outputs...) {
+		errs = append(errs, v.Destroy())
+	}
+	if r.options != nil {
+		errs = append(errs, r.options.Destroy())
+	}
+	C.free(r.memory)
+	errs = append(errs, r.model.release())
+	*r = Runner{}
+	return errors.Join(errs...)
+}
