@@ -1,7 +1,7 @@
 // Package models holds the bundles that the program ships with, inside the binary.
 //
 // In: a name. Out: the bundle's folder as an fs.FS, for model.Open. What each can
-// and cannot do stands in its card.json.
+// and cannot do stands in its card.json. Command make, below, writes them again.
 package models
 
 import (
@@ -11,8 +11,6 @@ import (
 
 	"bcc/fault"
 )
-
-//go:generate go run ./internal/remake
 
 // Baseline is a small fixed network: the thing to beat.
 const Baseline = "bcc-baseline"
