@@ -52,11 +52,11 @@ func slide(c call, in Shape) (h, w int, err error) {
 	if d == nil {
 		d = []int{1, 1}
 	}
-	out := func(i int) int { return (in[2+i]+p[i]+p[i+2]-d[i]*(k[i]-1)-1)/s[i] + 1 }
-	if in[2] == Batch || in[3] == Batch || k[0] <= 0 || min(s[0], d[0]) <= 0 || min(out(0), out(1)) <= 0 {
+	room := func(i int) int { return in[2+i] + p[i] + p[i+2] - d[i]*(k[i]-1) - 1 } // the last place, in input pixels
+	if in[2] == Batch || in[3] == Batch || min(k[0], s[0], d[0]) <= 0 || min(room(0), room(1)) < 0 {
 		return 0, 0, fmt.Errorf("a window of %v does not fit %v", k, in)
 	}
-	return out(0), out(1), nil
+	return room(0)/s[0] + 1, room(1)/s[1] + 1, nil
 }
 
 func inferConv(c call) ([]Type, error) {
