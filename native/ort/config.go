@@ -149,6 +149,9 @@ func finite(v []float32) bool {
 	return true
 }
 
+// cpu is the name of the one device that is always there.
+const cpu = "cpu"
+
 // device is a parsed Config.Device.
 type device struct {
 	cuda  bool
@@ -160,7 +163,7 @@ func (d device) String() string {
 	if d.cuda {
 		return "cuda:" + strconv.Itoa(d.index)
 	}
-	return "cpu"
+	return cpu
 }
 
 func parseDevice(s string) (device, error) {
@@ -168,7 +171,7 @@ func parseDevice(s string) (device, error) {
 	switch {
 	case s == "" || s == "auto":
 		return device{cuda: true, auto: true}, nil
-	case s == "cpu":
+	case s == cpu:
 		return device{}, nil
 	case s == "cuda":
 		return device{cuda: true}, nil
@@ -184,6 +187,7 @@ func parseDevice(s string) (device, error) {
 type Info struct {
 	Device   string // "cpu" or "cuda:n": the one really used
 	Fallback string // why Device is not the one asked for, one line; empty when it is
+	Note     string // what else a person should know, one line; mostly empty
 	Batch    int    // patches a run
 	PatchPx  int    // side of a patch
 	Outputs  int    // values a patch

@@ -25,8 +25,8 @@ type Model struct {
 	closed bool
 }
 
-// Open makes a session for the model and runs it once on a black batch, so that a
-// model that loads but cannot run is found here. A GPU that was asked for and does
+// Open makes a session for the model and tries it (try.go), so that a model that
+// loads but cannot run is found here. A GPU that was asked for and does
 // not work is replaced by the CPU, and Info says why. Errors: fault.Corrupt when
 // the bytes are no ONNX model, fault.Unsupported when it is one that we cannot
 // feed or read, fault.Invalid when the config does not fit it, fault.Unavailable
@@ -131,34 +131,6 @@ func sessionOptions(d device, cfg Config) (*engine.SessionOptions, error) {
 		return nil, err
 	}
 	return o, nil
-}
-
-// try runs a black batch and learns how many values a patch gets.
-func (m *Model) try() error {
-	fail := func(err error) error {
-		return fault.New(fault.Unsupported, "try model on %s with input %v: %w", m.info.Device, m.info.shape(), cause(err))
-	}
-	in, err := engine.NewEmptyTensor[float32](engine.NewShape(m.info.shape()...))
-	if err != nil {
-		return fail(err)
-	}
-	defer in.Destroy()
-	out := []engine.Value{nil} // the engine makes it, and so says its shape
-	if err := m.session.Run([]engine.Value{in}, out); err != nil {
-		return fail(err)
-	}
-	defer out[0].Destroy()
-	shape := out[0].GetShape()
-	if _, ok := out[0].(*engine.Tensor[float32]); !ok {
-		return fail(fmt.Errorf("output %q is no float32 tensor", m.info.Output))
-	}
-	total := shape.FlattenedSize()
-	if len(shape) == 0 || shape[0] != int64(m.info.Batch) || total <= 0 {
-		return fail(fmt.Errorf("output %q has shape %v, want %d rows", m.info.Output, shape, m.info.Batch))
-	}
-	m.outShape = shape
-	m.info.Outputs = int(total) / m.info.Batch
-	return nil
 }
 
 // cause drops the wrapper's own words before the engine's.

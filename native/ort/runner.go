@@ -113,7 +113,7 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 // kindOf tells a lost GPU from a fault of the model: every failure of CUDA
 // itself leaves the device's context unusable.
 func (r *Runner) kindOf(err error) fault.Kind {
-	if r.model.info.Device != "cpu" && (strings.Contains(err.Error(), "CUDA") || strings.Contains(err.Error(), "CUDNN")) {
+	if r.model.info.Device != cpu && (strings.Contains(err.Error(), "CUDA") || strings.Contains(err.Error(), "CUDNN")) {
 		return fault.Unavailable
 	}
 	return fault.Internal
