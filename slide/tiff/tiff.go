@@ -67,8 +67,10 @@ func Parse(r io.ReaderAt, size int64) (*File, error) {
 		}
 		first = int64(f.order.Uint64(head[8:]))
 	}
-	f.Directories, err = f.chain(first)
-	return f, err
+	if f.Directories, err = f.chain(first); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // chain follows the directories from offset at to the end of the chain.
