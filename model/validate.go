@@ -117,6 +117,9 @@ func (p *problemList) transform(c *Card) {
 		switch t.Name {
 		case "Resize":
 			p.within(field+".arguments.size", float64(args.Size), 1, maxPatchPx)
+			if args.Size > 0 { // what is read from the slide
+				p.within(field+": µm per pixel after it", c.SpacingUMPx*float64(c.PatchSizePixels)/float64(args.Size), minSpacingUM, maxSpacingUM)
+			}
 		case "Normalize":
 			p.triple(field+".arguments.mean", args.Mean, -1000, 1000)
 			p.triple(field+".arguments.std", args.Std, 1e-6, 1000)
