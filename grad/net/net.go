@@ -48,6 +48,7 @@ func (n *Net) Model() (*onnx.Model, error) { return n.Graph.Deploy(n.Weights) }
 type recipe struct {
 	name          string
 	minPx         int // smallest input
+	classes       int // where the network has no choice; 0: as configured
 	probabilities bool
 	mean, std     [3]float32
 	body          func(g *grad.Graph, x grad.Value, c Config) grad.Value
@@ -61,11 +62,11 @@ var (
 )
 
 var recipes = []recipe{
-	{"baseline", 128, true, [3]float32{}, one, baseline},
-	{"mobilenetv3-small", 32, false, imageNetMean, imageNetStd, mobileNetV3Small},
-	{"resnet18", 32, false, imageNetMean, imageNetStd, resNet(basic, 2, 2, 2, 2)},
-	{"resnet34", 32, false, imageNetMean, imageNetStd, resNet(basic, 3, 4, 6, 3)},
-	{"resnet50", 32, false, imageNetMean, imageNetStd, resNet(bottleneck, 3, 4, 6, 3)},
+	{"baseline", 128, 2, true, [3]float32{}, one, baseline},
+	{"mobilenetv3-small", 32, 0, false, imageNetMean, imageNetStd, mobileNetV3Small},
+	{"resnet18", 32, 0, false, imageNetMean, imageNetStd, resNet(basic, 2, 2, 2, 2)},
+	{"resnet34", 32, 0, false, imageNetMean, imageNetStd, resNet(basic, 3, 4, 6, 3)},
+	{"resnet50", 32, 0, false, imageNetMean, imageNetStd, resNet(bottleneck, 3, 4, 6, 3)},
 }
 
 // Names returns the names that Build knows.
@@ -86,6 +87,9 @@ func Build(name string, c Config) (*Net, error) {
 	}
 	r := recipes[i]
 	c.Classes, c.PatchPx = def(c.Classes, 2), def(c.PatchPx, 224)
+	if r.classes > 0 && c.Classes != r.classes {
+		return nil, fault.New(fault.Invalid, "build network %s: %d classes, it has %d", name, c.Classes, r.classes)
+	}
 	if c.Classes < 1 || c.Classes > 10000 || c.PatchPx < r.minPx || c.PatchPx > 4096 || c.Batch < 0 || c.Batch > 4096 {
 		return nil, fault.New(fault.Invalid, "build network %s: %d classes (1 to 10000), patches of %d px (%d to 4096), batches of %d (0 to 4096)",
 			name, c.Classes, c.PatchPx, r.minPx, c.Batch)
