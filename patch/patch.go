@@ -38,8 +38,9 @@ type Config struct {
 	// Readers is the number of goroutines that read. Default 0: one a core.
 	Readers int
 
-	// Prefetch is the number of patches the caller's channel holds; the reader
-	// keeps as many spare pixel buffers. Default 32.
+	// Prefetch is the number of patches that the caller's channel holds and
+	// about as many that the caller holds; spare buffers are kept for both.
+	// Default 32: 5 MB of patches of 224 pixels.
 	Prefetch int
 
 	// CacheBytes is the size of the tile cache behind the Source, for which the

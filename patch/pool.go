@@ -1,7 +1,7 @@
 package patch
 
-// pool keeps pixel buffers for patches to come: at most as many as can be on
-// their way at once, so that memory follows the prefetch and not the slide.
+// pool keeps pixel buffers for patches to come, up to a number that follows the
+// prefetch and not the slide.
 type pool struct {
 	bytes int
 	free  chan *buffer
@@ -26,7 +26,7 @@ func (p *pool) get() *buffer {
 	b.release = func() {
 		select {
 		case p.free <- b:
-		default: // more were on their way than Prefetch says
+		default: // the receiver held more than the pool keeps
 		}
 	}
 	return b

@@ -62,7 +62,7 @@ func NewReader(src Source, g *wsi.Grid, cfg Config) (*Reader, error) {
 		src: src, grid: g, cfg: cfg, level: l,
 		x: newAxis(g.Patch.W, l.DownX, cfg.SizePx), y: newAxis(g.Patch.H, l.DownY, cfg.SizePx),
 		order: visits(g, l, cfg.CacheBytes),
-		pool:  newPool(3*cfg.SizePx*cfg.SizePx, cfg.Readers+cfg.Prefetch),
+		pool:  newPool(3*cfg.SizePx*cfg.SizePx, 2*(cfg.Readers+cfg.Prefetch)),
 	}, nil
 }
 
