@@ -54,12 +54,9 @@ func openBytes(t testing.TB, b []byte, cfg slide.Config) *slide.Slide {
 // crop cuts a rectangle out of a w×h picture; beyond its edge is white.
 func crop(pix []byte, w, h int, r wsi.Rect) []byte {
 	out := bytes.Repeat([]byte{255}, 3*r.W*r.H)
-	for y := range r.H {
-		for x := range r.W {
-			if sx, sy := r.X+x, r.Y+y; sx >= 0 && sy >= 0 && sx < w && sy < h {
-				copy(out[3*(y*r.W+x):][:3], pix[3*(sy*w+sx):])
-			}
-		}
+	in := r.Intersect(wsi.Rect{W: w, H: h})
+	for y := in.Y; y < in.Y+in.H; y++ {
+		copy(out[3*((y-r.Y)*r.W+in.X-r.X):][:3*in.W], pix[3*(y*w+in.X):])
 	}
 	return out
 }
@@ -74,7 +71,7 @@ func checkPixels(t *testing.T, name string, s *slide.Slide, level int, want []by
 		{X: -5, Y: -7, W: 20, H: 20}, {X: w - 9, Y: h - 3, W: 20, H: 20}, {X: w + 5, Y: 0, W: 4, H: 4},
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
-	for range 12 {
+	for range 6 {
 		rects = append(rects, wsi.Rect{X: rng.IntN(w), Y: rng.IntN(h), W: 1 + rng.IntN(w), H: 1 + rng.IntN(h)})
 	}
 	for _, r := range rects {

@@ -17,13 +17,13 @@ import (
 
 func TestItReadsEveryContainerCompressionAndLayout(t *testing.T) {
 	t.Parallel()
-	const w, h = 150, 131
+	const w, h = 110, 91
 	formats := map[string]tifftest.Format{
 		"classic-II": {}, "classic-MM": {Order: binary.BigEndian},
 		"big-II": {Big: true}, "big-MM": {Big: true, Order: binary.BigEndian},
 	}
 	layouts := map[string][3]int{ // tile width and height, rows a strip
-		"tiles": {48, 32, 0}, "one tile": {160, 144, 0}, "strips of 1": {0, 0, 1}, "strips of 7": {0, 0, 7}, "one strip": {0, 0, 0},
+		"tiles": {48, 32, 0}, "one tile": {112, 96, 0}, "strips of 1": {0, 0, 1}, "strips of 7": {0, 0, 7}, "one strip": {0, 0, 0},
 	}
 	compressions := map[string]int{
 		"none": tifftest.None, "lzw": tifftest.LZW, "deflate": tifftest.Deflate, "zstd": tifftest.Zstd, "packbits": tifftest.PackBits,
@@ -70,17 +70,17 @@ func TestItStreamsStripsThatAreTooLargeToHold(t *testing.T) {
 	t.Parallel()
 	const w, h = 2000, 3000 // 18 MB a strip
 	pix := pattern(w, h, 3)
-	for name, c := range map[string]int{"deflate": tifftest.Deflate, "zstd": tifftest.Zstd, "lzw": tifftest.LZW} {
+	for name, c := range map[string]int{"deflate": tifftest.Deflate, "zstd": tifftest.Zstd} {
 		rows := 0 // one strip
-		if c == tifftest.LZW {
+		if c == tifftest.Zstd {
 			rows = 2900 // a second one begins inside a segment
 		}
-		b := tifftest.Write(tifftest.Format{}, &tifftest.Page{W: w, H: h, Pix: pix, Compression: c, Predictor: c != tifftest.LZW, RowsPerStrip: rows})
+		b := tifftest.Write(tifftest.Format{}, &tifftest.Page{W: w, H: h, Pix: pix, Compression: c, Predictor: c == tifftest.Deflate, RowsPerStrip: rows})
 		s := openBytes(t, b, slide.Config{CacheBytes: 4 << 20})
 		for _, r := range []wsi.Rect{
 			{X: 100, Y: 2800, W: 300, H: 200}, {X: 7, Y: 10, W: 300, H: 20}, {X: 1800, Y: 2895, W: 300, H: 20}, {Y: 1500, W: w, H: 400},
 		} {
-			if got := read(t, s, 0, r); hash(got) != hash(crop(pix, w, h, r)) {
+			if got := read(t, s, 0, r); !bytes.Equal(got, crop(pix, w, h, r)) {
 				t.Errorf("%s %v: other pixels", name, r)
 			}
 		}
@@ -90,7 +90,7 @@ func TestItStreamsStripsThatAreTooLargeToHold(t *testing.T) {
 				dst := make([]byte, 3*500*100)
 				for y := 0; y < h; y += 100 {
 					r := wsi.Rect{X: 500 * i, Y: y, W: 500, H: 100}
-					if err := s.Read(t.Context(), 0, r, dst); err != nil || hash(dst) != hash(crop(pix, w, h, r)) {
+					if err := s.Read(t.Context(), 0, r, dst); err != nil || !bytes.Equal(dst, crop(pix, w, h, r)) {
 						t.Errorf("%s %v beside others: other pixels, or %v", name, r, err)
 						return
 					}
