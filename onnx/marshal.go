@@ -8,8 +8,16 @@ import (
 
 // Marshal returns the model as the bytes of a file: always the same bytes for the
 // same model, fields in the order of their numbers, then what was kept as it came.
+// Nothing but the result is allocated: weights are large.
 func (m *Model) Marshal() []byte {
-	var b []byte
+	size := 1 << 12
+	if m.Graph != nil {
+		size += 256 * len(m.Graph.Nodes)
+		for _, t := range m.Graph.Initializers {
+			size += len(t.Raw) + len(t.extra) + 128
+		}
+	}
+	b := make([]byte, 0, size)
 	b = appendInt(b, 1, m.IRVersion)
 	b = appendString(b, 2, m.Producer)
 	b = appendString(b, 3, m.ProducerVersion)
@@ -17,41 +25,39 @@ func (m *Model) Marshal() []byte {
 	b = appendInt(b, 5, m.Version)
 	b = appendString(b, 6, m.Doc)
 	if m.Graph != nil {
-		b = appendBytes(b, 7, m.Graph.marshal())
+		b = appendMessage(b, 7, m.Graph.appendTo)
 	}
 	for _, o := range m.Opsets {
-		b = appendBytes(b, 8, appendInt(appendString(nil, 1, o.Domain), 2, o.Version))
+		b = appendMessage(b, 8, func(b []byte) []byte { return appendInt(appendString(b, 1, o.Domain), 2, o.Version) })
 	}
 	for _, e := range m.Metadata {
-		b = appendBytes(b, 14, appendString(appendString(nil, 1, e.Key), 2, e.Value))
+		b = appendMessage(b, 14, func(b []byte) []byte { return appendString(appendString(b, 1, e.Key), 2, e.Value) })
 	}
 	return append(b, m.extra...)
 }
 
-func (g *Graph) marshal() []byte {
-	var b []byte
+func (g *Graph) appendTo(b []byte) []byte {
 	for _, n := range g.Nodes {
-		b = appendBytes(b, 1, n.marshal())
+		b = appendMessage(b, 1, n.appendTo)
 	}
 	b = appendString(b, 2, g.Name)
 	for _, t := range g.Initializers {
-		b = appendBytes(b, 5, t.marshal())
+		b = appendMessage(b, 5, t.appendTo)
 	}
 	b = appendString(b, 10, g.Doc)
 	for _, v := range g.Inputs {
-		b = appendBytes(b, 11, v.marshal())
+		b = appendMessage(b, 11, v.appendTo)
 	}
 	for _, v := range g.Outputs {
-		b = appendBytes(b, 12, v.marshal())
+		b = appendMessage(b, 12, v.appendTo)
 	}
 	for _, v := range g.Values {
-		b = appendBytes(b, 13, v.marshal())
+		b = appendMessage(b, 13, v.appendTo)
 	}
 	return append(b, g.extra...)
 }
 
-func (n *Node) marshal() []byte {
-	var b []byte
+func (n *Node) appendTo(b []byte) []byte {
 	for _, s := range n.Inputs { // an empty name holds the place of an input left out
 		b = appendBytes(b, 1, []byte(s))
 	}
@@ -61,15 +67,15 @@ func (n *Node) marshal() []byte {
 	b = appendString(b, 3, n.Name)
 	b = appendString(b, 4, n.Op)
 	for _, a := range n.Attributes {
-		b = appendBytes(b, 5, a.marshal())
+		b = appendMessage(b, 5, a.appendTo)
 	}
 	b = appendString(b, 6, n.Doc)
 	b = appendString(b, 7, n.Domain)
 	return append(b, n.extra...)
 }
 
-func (a *Attribute) marshal() []byte {
-	b := appendString(nil, 1, a.Name)
+func (a *Attribute) appendTo(b []byte) []byte {
+	b = appendString(b, 1, a.Name)
 	if a.Type == AttrFloat || a.Float != 0 {
 		b = protowire.AppendTag(b, 2, protowire.Fixed32Type)
 		b = protowire.AppendFixed32(b, math.Float32bits(a.Float))
@@ -82,10 +88,10 @@ func (a *Attribute) marshal() []byte {
 		b = appendBytes(b, 4, a.Str)
 	}
 	if a.Tensor != nil {
-		b = appendBytes(b, 5, a.Tensor.marshal())
+		b = appendMessage(b, 5, a.Tensor.appendTo)
 	}
 	if a.Graph != nil {
-		b = appendBytes(b, 6, a.Graph.marshal())
+		b = appendMessage(b, 6, a.Graph.appendTo)
 	}
 	for _, v := range a.Floats {
 		b = protowire.AppendTag(b, 7, protowire.Fixed32Type)
@@ -102,8 +108,7 @@ func (a *Attribute) marshal() []byte {
 	return appendInt(b, 20, int64(a.Type))
 }
 
-func (t *Tensor) marshal() []byte {
-	b := make([]byte, 0, len(t.Raw)+len(t.extra)+len(t.Name)+64)
+func (t *Tensor) appendTo(b []byte) []byte {
 	b = appendPacked(b, 1, t.Dims)
 	b = appendInt(b, 2, int64(t.Type))
 	b = appendString(b, 8, t.Name)
@@ -113,31 +118,53 @@ func (t *Tensor) marshal() []byte {
 	return append(b, t.extra...)
 }
 
-func (v *ValueInfo) marshal() []byte {
-	b := appendString(nil, 1, v.Name)
-	typ := v.typ
-	if v.Type != Undefined {
-		t := appendInt(nil, 1, int64(v.Type))
-		if v.Shape != nil || v.Scalar {
-			var shape []byte
-			for _, d := range v.Shape {
-				shape = appendBytes(shape, 1, d.marshal())
-			}
-			t = appendBytes(t, 2, shape)
-		}
-		typ = append(appendBytes(nil, 1, t), v.typ...)
-	}
-	if typ != nil {
-		b = appendBytes(b, 2, typ)
+func (v *ValueInfo) appendTo(b []byte) []byte {
+	b = appendString(b, 1, v.Name)
+	if v.Type != Undefined || v.typ != nil {
+		b = appendMessage(b, 2, v.appendType)
 	}
 	return append(b, v.extra...)
 }
 
-func (d Dim) marshal() []byte {
-	if d.Param != "" {
-		return appendString(nil, 2, d.Param)
+func (v *ValueInfo) appendType(b []byte) []byte {
+	if v.Type != Undefined {
+		b = appendMessage(b, 1, v.appendTensorType)
 	}
-	return appendInt(nil, 1, d.Value)
+	return append(b, v.typ...)
+}
+
+func (v *ValueInfo) appendTensorType(b []byte) []byte {
+	b = appendInt(b, 1, int64(v.Type))
+	if v.Shape == nil && !v.Scalar {
+		return b
+	}
+	return appendMessage(b, 2, func(b []byte) []byte {
+		for _, d := range v.Shape {
+			b = appendMessage(b, 1, d.appendTo)
+		}
+		return b
+	})
+}
+
+func (d Dim) appendTo(b []byte) []byte {
+	if d.Param != "" {
+		return appendString(b, 2, d.Param)
+	}
+	return appendInt(b, 1, d.Value)
+}
+
+// appendMessage appends a field that holds a message: the message goes where it
+// will lie, and moves by the few bytes of its length once that is known.
+func appendMessage(b []byte, num protowire.Number, message func([]byte) []byte) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	start := len(b)
+	b = message(b)
+	n := len(b) - start
+	width := protowire.SizeVarint(uint64(n))
+	b = append(b, make([]byte, width)...)
+	copy(b[start+width:], b[start:start+n])
+	protowire.AppendVarint(b[start:start], uint64(n))
+	return b
 }
 
 // appendInt leaves out 0, the default.
