@@ -90,7 +90,7 @@ func TestItKnowsTheTissueUnderEachPatchExactly(t *testing.T) {
 	t.Parallel()
 	rng := rand.New(rand.NewPCG(2, 2))
 	for range 60 {
-		level0 := wsi.Size{W: 50 + rng.IntN(300), H: 50 + rng.IntN(300)}
+		level0 := wsi.Size{W: 50 + rng.IntN(200), H: 50 + rng.IntN(200)}
 		mask := empty(level0, 1+rng.Float64()*30, 1+rng.Float64()*30) // pixels cut by patches, uneven
 		for i := range mask.Bits {
 			mask.Bits[i] = byte(rng.IntN(2))

@@ -18,7 +18,7 @@ import (
 
 func TestItSendsTheSamePatchesWhateverTheNumberOfReaders(t *testing.T) {
 	t.Parallel()
-	level0 := wsi.Size{W: 900, H: 500}
+	level0 := wsi.Size{W: 500, H: 300}
 	src := coded(level0, 1, 2)
 	var want [][]byte
 	for _, readers := range []int{1, 2, 7, 64} {
@@ -82,7 +82,7 @@ func TestItStopsWhenNobodyTakesPatchesAndTheContextEnds(t *testing.T) {
 
 func TestItReadsAheadNoFurtherThanTheChannelHolds(t *testing.T) {
 	t.Parallel()
-	level0 := wsi.Size{W: 3000, H: 3000}
+	level0 := wsi.Size{W: 800, H: 700}
 	src := coded(level0, 1)
 	cfg := config(32, 0.5, 0)
 	cfg.Readers, cfg.Prefetch = 3, 5
