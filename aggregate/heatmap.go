@@ -80,6 +80,9 @@ func (h *Heatmap) Bounds() wsi.Rect {
 	return wsi.Rect{X: r.X, Y: r.Y, W: h.Cols * r.W, H: h.Rows * r.H}
 }
 
+// Cell returns the extent of a cell, level-0 pixels.
+func (h *Heatmap) Cell() wsi.Size { return h.grid.Stride }
+
 // empty returns a value for each cell, all NaN.
 func (h *Heatmap) empty() []float32 {
 	v := make([]float32, h.Cols*h.Rows)

@@ -1,0 +1,150 @@
+package report
+
+import (
+	"bytes"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"math"
+	"sync"
+
+	"bcc/aggregate"
+	"bcc/wsi"
+)
+
+// Pictures are small on purpose: they show where to look, and a viewer shows
+// what is there. More pixels cost more time than the rest of the report.
+const (
+	maxPictureSide = 2000
+	maxPictureArea = 1_000_000
+	minPictureSide = 512 // of the longer side; smaller ones are enlarged
+	jpegQuality    = 80
+)
+
+// shrink returns the overview at the size of the report's pictures. Every pixel
+// is the mean of the whole pixels that fall into it.
+func shrink(ov *wsi.Overview) *wsi.Overview {
+	w, h := float64(ov.W), float64(ov.H)
+	f := min(1, maxPictureSide/max(w, h), math.Sqrt(maxPictureArea/(w*h)))
+	if long := max(w, h); long < minPictureSide {
+		f = math.Floor(minPictureSide / long)
+	}
+	if f == 1 {
+		return ov
+	}
+	out := wsi.NewImage(max(int(w*f), 1), max(int(h*f), 1))
+	from, to := spans(ov.W, out.W), spans(ov.H, out.H)
+	sums := make([]uint32, 3*out.W)
+	for y := range out.H {
+		clear(sums)
+		for sy := to[y][0]; sy < to[y][1]; sy++ {
+			row := ov.Row(sy)
+			for x, s := range from {
+				var r, g, b uint32
+				for p := row[3*s[0] : 3*s[1]]; len(p) >= 3; p = p[3:] {
+					r, g, b = r+uint32(p[0]), g+uint32(p[1]), b+uint32(p[2])
+				}
+				sums[3*x] += r
+				sums[3*x+1] += g
+				sums[3*x+2] += b
+			}
+		}
+		row := out.Row(y)
+		for x, s := range from {
+			n := uint32((s[1] - s[0]) * (to[y][1] - to[y][0]))
+			for c := range 3 {
+				row[3*x+c] = byte((sums[3*x+c] + n/2) / n)
+			}
+		}
+	}
+	return &wsi.Overview{
+		Image:  out,
+		ScaleX: ov.ScaleX * w / float64(out.W),
+		ScaleY: ov.ScaleY * h / float64(out.H),
+	}
+}
+
+// spans returns, for each of out pixels, the range of the in pixels it stands for.
+func spans(in, out int) [][2]int {
+	s := make([][2]int, out)
+	for i := range s {
+		a := i * in / out
+		s[i] = [2]int{a, max((i+1)*in/out, a+1)}
+	}
+	return s
+}
+
+// cells returns, for each of n picture pixels along an axis, the cell it lies in:
+// -1 outside. scale is level-0 pixels a picture pixel, off and size those of the
+// first cell.
+func cells(n int, scale float64, off, size, count int) []int {
+	at := make([]int, n)
+	for i := range at {
+		c := int(math.Floor((float64(i)+0.5)*scale - float64(off)))
+		if at[i] = -1; c >= 0 && c/size < count {
+			at[i] = c / size
+		}
+	}
+	return at
+}
+
+// opacity of the heat map over the overview: low probabilities let the tissue
+// through.
+func opacity(p float64) float64 { return 0.15 + 0.65*p }
+
+// encodeJPEG returns the picture as JPEG. Alpha is not used, so that the encoder's
+// fast path for RGBA does the work.
+func encodeJPEG(m *wsi.Image) ([]byte, error) {
+	rgba := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
+	for i, j := 0, 0; i < len(m.Pix); i, j = i+3, j+4 {
+		d, s := rgba.Pix[j:j+4:j+4], m.Pix[i:i+3:i+3]
+		d[0], d[1], d[2], d[3] = s[0], s[1], s[2], 255
+	}
+	var b bytes.Buffer
+	err := jpeg.Encode(&b, rgba, &jpeg.Options{Quality: jpegQuality})
+	return b.Bytes(), err
+}
+
+// encodePNG writes m with settings that never change; without a time stamp.
+func encodePNG(w io.Writer, m image.Image) error {
+	e := png.Encoder{CompressionLevel: png.BestSpeed, BufferPool: &pngBuffers}
+	return e.Encode(w, m)
+}
+
+var pngBuffers pngPool
+
+// pngPool keeps the encoder's buffers from one slide to the next.
+type pngPool struct{ sync.Pool }
+
+func (p *pngPool) Get() *png.EncoderBuffer {
+	b, _ := p.Pool.Get().(*png.EncoderBuffer)
+	return b
+}
+
+func (p *pngPool) Put(b *png.EncoderBuffer) { p.Pool.Put(b) }
+
+// layer returns the heat map as a picture of one pixel a cell, transparent where
+// nothing was planned, to be laid over the overview; nil without cells.
+func layer(h *aggregate.Heatmap) ([]byte, error) {
+	if h.Cols == 0 {
+		return nil, nil
+	}
+	const steps = 100
+	pal := color.Palette{color.NRGBA{}}
+	for i := range steps + 1 {
+		p := float64(i) / steps
+		c := ramp(p)
+		pal = append(pal, color.NRGBA{c.R, c.G, c.B, uint8(255 * opacity(p))})
+	}
+	m := image.NewPaletted(image.Rect(0, 0, h.Cols, h.Rows), pal)
+	for i, v := range h.Vote {
+		if v == v {
+			m.Pix[i] = 1 + uint8(math.Round(float64(v)*steps))
+		}
+	}
+	var b bytes.Buffer
+	err := encodePNG(&b, m)
+	return b.Bytes(), err
+}
