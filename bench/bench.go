@@ -1,0 +1,38 @@
+// Package bench compares the program with the bare parts it is made of: the
+// whole walk with the engine alone, the reader with its decoder alone. Both sides
+// of a comparison run in one process, in turn, several times over; what counts is
+// the median of their ratios, because machines are noisy.
+//
+// In: parts that the caller wired. Out: figures, one JSON object a comparison.
+package bench
+
+import (
+	"runtime"
+	"slices"
+	"time"
+)
+
+// Machine says where figures were measured.
+type Machine struct {
+	CPU   string `json:"cpu"`
+	Cores int    `json:"cores"` // that this process may use
+	Go    string `json:"go"`
+}
+
+// ThisMachine describes the machine.
+func ThisMachine() Machine {
+	return Machine{CPU: cpuName(), Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
+}
+
+// median returns the middle of the values, the mean of both where there are two.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	v := slices.Sorted(slices.Values(values))
+	n := len(v)
+	return (v[(n-1)/2] + v[n/2]) / 2
+}
+
+// since returns the seconds since t.
+func since(t time.Time) float64 { return time.Since(t).Seconds() }

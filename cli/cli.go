@@ -1,0 +1,106 @@
+// Package cli is the command line: one file a command, which reads flags, wires
+// the rooms together, runs them and closes them. It is the only room that knows
+// every other one, native code included, and the only one that reads the
+// environment.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bcc/fault"
+)
+
+// Streams are the program's standard streams.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Run runs the command line args and returns the exit code of fault's table.
+// When ctx ends, the command stops within a second.
+func Run(ctx context.Context, args []string, std Streams) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	root.SetIn(std.In)
+	root.SetOut(std.Out)
+	root.SetErr(std.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(std.Err, "bcc: stopped; run the same command again to go on")
+		return exitInterrupted
+	}
+	printError(std.Err, err)
+	return fault.Exit(err)
+}
+
+// exitInterrupted is what shells expect of a program that SIGINT ended: 128 + 2.
+const exitInterrupted = 130
+
+func newRoot(std Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bcc",
+		Short: "Finds basal cell carcinoma on whole-slide images",
+		Long: `bcc finds basal cell carcinoma (BCC) on whole-slide images.
+
+It is a research tool: nothing it prints is a diagnosis. The models that come
+with it have never seen a patient's BCC; their cards say what they are.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd)
+		},
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fault.Hint(fault.New(fault.Invalid, "%w", err), "%s --help lists the flags", cmd.CommandPath())
+	})
+	root.AddCommand(
+		newDetect(std),
+		newBench(std),
+		newVersion(std),
+	)
+	return root
+}
+
+// printError prints err for a person: each line of it, then the hint.
+func printError(w io.Writer, err error) {
+	text := err.Error()
+	if strings.HasPrefix(text, "unknown command") || strings.HasPrefix(text, "accepts ") || strings.HasPrefix(text, "requires ") {
+		err = fault.Hint(err, "bcc --help lists the commands")
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintf(w, "bcc: error: %s\n", line)
+	}
+	if hint := fault.HintOf(err); hint != "" {
+		fmt.Fprintf(w, "bcc: hint: %s\n", hint)
+	}
+}
+
+// wants returns an argument check that says in words what is missing.
+func wants(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return fault.Hint(fault.New(fault.Invalid, "%s: no %s given", cmd.CommandPath(), what), "%s", cmd.UseLine())
+		}
+		return nil
+	}
+}
+
+// none refuses arguments that a command does not take.
+func none(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fault.Hint(fault.New(fault.Invalid, "%s: unexpected %q", cmd.CommandPath(), args[0]), "%s", cmd.UseLine())
+	}
+	return nil
+}

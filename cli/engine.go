@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"bcc/fault"
+	"bcc/infer"
+	"bcc/model"
+	"bcc/models"
+	"bcc/native/ort"
+)
+
+// engineFlags say which model runs and on what.
+type engineFlags struct {
+	model   string
+	device  string
+	batch   int
+	library string
+}
+
+func (f *engineFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.model, "model", models.Default, "model: "+strings.Join(models.Names(), ", ")+", or a folder with model.onnx and card.json")
+	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda, cuda:0, or several with commas")
+	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 4 on a CPU, 32 on a GPU")
+	fs.StringVar(&f.library, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
+}
+
+// bundle opens the model: one of those shipped, or a folder.
+func (f *engineFlags) bundle() (*model.Bundle, error) {
+	if slices.Contains(models.Names(), f.model) {
+		fsys, err := models.FS(f.model)
+		if err != nil {
+			return nil, err
+		}
+		return model.Open(fsys)
+	}
+	if info, err := os.Stat(f.model); err != nil || !info.IsDir() {
+		return nil, fault.Hint(fault.New(fault.NotFound, "model %s: no such folder", f.model),
+			"models that come with the program: %s", strings.Join(models.Names(), ", "))
+	}
+	b, err := model.Open(os.DirFS(f.model))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.model, err)
+	}
+	return b, nil
+}
+
+// engine is a model running on one or more devices behind one batcher.
+type engine struct {
+	*infer.Batcher
+	infos   []ort.Info
+	runners []infer.Runner
+	models  []*ort.Model
+	stop    context.CancelFunc
+	ended   chan error
+}
+
+// startEngine opens the model on each device and starts to take patches. notes
+// hears, in one line each, of devices that were asked for and cannot be had.
+func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.Writer) (*engine, error) {
+	if err := ort.Load(libraryPaths(f.library)...); err != nil {
+		return nil, err
+	}
+	e := &engine{}
+	for device := range strings.SplitSeq(f.device, ",") {
+		if err := e.open(b, strings.TrimSpace(device), f.batch, notes); err != nil {
+			return nil, errors.Join(err, e.release())
+		}
+	}
+	cfg := infer.DefaultConfig()
+	cfg.Batch, cfg.PatchPx, cfg.Outputs = e.infos[0].Batch, e.infos[0].PatchPx, e.infos[0].Outputs
+	for _, info := range e.infos {
+		cfg.Batch = min(cfg.Batch, info.Batch) // every device takes every batch
+	}
+	batcher, err := infer.New(cfg, e.runners)
+	if err != nil {
+		return nil, errors.Join(err, e.release())
+	}
+	e.Batcher = batcher
+
+	ctx, e.stop = context.WithCancel(ctx)
+	e.ended = make(chan error, 1)
+	go func() { e.ended <- batcher.Run(ctx) }()
+	return e, nil
+}
+
+// open opens the model on one device, with as many runners as keep it busy: one a
+// core, and two on a GPU, so that one batch is copied while the other is computed.
+func (e *engine) open(b *model.Bundle, device string, batch int, notes io.Writer) error {
+	m, err := ort.Open(b.ONNX, engineConfig(&b.Card, device, batch))
+	if err != nil {
+		return fmt.Errorf("model %s: %w", b.Card.Name, err)
+	}
+	e.models = append(e.models, m)
+	info := m.Info()
+	if info.Fallback != "" {
+		fmt.Fprintf(notes, "bcc: note: %s; going on with %s\n", info.Fallback, info.Device)
+	}
+	if slices.ContainsFunc(e.infos, func(had ort.Info) bool { return had.Device == info.Device }) {
+		return nil // a GPU that fell back to a CPU in use already
+	}
+	e.infos = append(e.infos, info)
+	n := 2
+	if info.Device == "cpu" {
+		n = runtime.GOMAXPROCS(0)
+	}
+	for range n {
+		r, err := m.NewRunner()
+		if err != nil {
+			return fmt.Errorf("model %s: %w", b.Card.Name, err)
+		}
+		e.runners = append(e.runners, r)
+	}
+	return nil
+}
+
+// engineConfig says how the engine feeds and reads the network of a card.
+func engineConfig(c *model.Card, device string, batch int) ort.Config {
+	cfg := ort.DefaultConfig()
+	cfg.Device, cfg.Batch, cfg.PatchPx = device, batch, c.InputPx()
+	cfg.Layout = ort.Layout(strings.ToLower(c.Input.Layout))
+	cfg.Output = c.Output.Name
+	mean, std := c.Normalization()
+	for i := range 3 {
+		cfg.Mean[i], cfg.Std[i] = float64(mean[i]), float64(std[i])
+	}
+	return cfg
+}
+
+// devices names where the model runs.
+func (e *engine) devices() string {
+	var names []string
+	for _, info := range e.infos {
+		names = append(names, info.Device)
+	}
+	return strings.Join(names, ",")
+}
+
+// Close stops the batcher first, because it is what calls the runners, then frees
+// the runners, then the sessions they share.
+func (e *engine) Close() error {
+	e.stop()
+	return errors.Join(<-e.ended, e.release())
+}
+
+func (e *engine) release() error {
+	var errs []error
+	for _, r := range e.runners {
+		errs = append(errs, r.Close())
+	}
+	for _, m := range e.models {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}

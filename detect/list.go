@@ -1,0 +1,128 @@
+package detect
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bcc/fault"
+	"bcc/report"
+)
+
+// List walks the slides, jobs of them at a time, and writes the results of each
+// into its folder under out. A slide whose results are there already, for the
+// same content, model and parameters, is skipped; a bad one does not stop the
+// others. The ends come back in the order of the items, one for each.
+func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int, watch Watcher) []End {
+	if watch == nil {
+		watch = silent{}
+	}
+	ends := make([]End, len(items))
+	var eg errgroup.Group
+	eg.SetLimit(max(jobs, 1))
+	for i, item := range items {
+		eg.Go(func() error {
+			end := d.one(ctx, item, filepath.Join(out, filepath.FromSlash(item.Name)), watch)
+			watch.Ended(end)
+			ends[i] = end
+			return nil
+		})
+	}
+	_ = eg.Wait() // no job returns an error: each has its End
+	return ends
+}
+
+// one walks one slide and never panics: a slide must not take the others down.
+func (d *Detector) one(ctx context.Context, item Item, dir string, watch Watcher) (end End) {
+	begun := time.Now()
+	end = End{Name: item.Name, Dir: dir, Status: Failed}
+	defer func() {
+		if p := recover(); p != nil {
+			end.Status = Failed
+			end.Err = fault.New(fault.Internal, "%s: panic: %v\n%s", item.Path, p, debug.Stack())
+		}
+		end.Took = time.Since(begun)
+	}()
+	result, skipped, err := d.open(ctx, item, dir, watch)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		end.Status, end.Err = Stopped, context.Cause(ctx)
+	case err != nil:
+		end.Err = fmt.Errorf("%s: %w", item.Path, err)
+	default:
+		end.Status = Done
+		if skipped {
+			end.Status = Skipped
+		}
+		end.Result = result
+	}
+	return end
+}
+
+// open opens the slide's file and walks it, unless its results are there.
+func (d *Detector) open(ctx context.Context, item Item, dir string, watch Watcher) (result report.Result, skipped bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return result, false, err
+	}
+	f, size, err := openFile(item.Path)
+	if err != nil {
+		return result, false, err
+	}
+	defer f.Close()
+	digest, err := digestOf(ctx, f, size)
+	if err != nil {
+		return result, false, err
+	}
+	if old, err := report.Load(dir); err == nil && old.Same(digest, d.cfg.Model.SHA256, d.parameters(item.MPP)) {
+		return old, true, nil
+	}
+	result, err = d.Detect(ctx, Source{ReaderAt: f, Size: size, Name: item.Name, SHA256: digest, MPP: item.MPP}, dir, watch)
+	return result, false, err
+}
+
+func openFile(path string) (*os.File, int64, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, 0, fault.New(fault.NotFound, "no such file")
+	case err != nil:
+		return nil, 0, fault.New(fault.Unavailable, "look at the file: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, 0, fault.New(fault.Invalid, "it is no regular file but %s", info.Mode().Type())
+	case info.Size() == 0:
+		return nil, 0, fault.New(fault.Corrupt, "the file is empty")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, fault.New(fault.Unavailable, "open the file: %w", err)
+	}
+	return f, info.Size(), nil
+}
+
+// digestOf returns the SHA-256 of the file.
+func digestOf(ctx context.Context, r io.ReaderAt, size int64) (string, error) {
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	for at := int64(0); at < size; {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-at)], at)
+		h.Write(buf[:n])
+		at += int64(n)
+		if n == 0 && err != nil {
+			return "", fault.New(fault.Unavailable, "read the file at byte %d: %w", at, err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,109 @@
+package detect
+
+import (
+	"math"
+	"time"
+
+	"bcc/aggregate"
+	"bcc/report"
+	"bcc/slide"
+	"bcc/wsi"
+)
+
+// result says about the slide what result.json holds.
+func (d *Detector) result(src Source, s *slide.Slide, mpp wsi.MPP, mask *wsi.Mask, g *wsi.Grid, a *aggregate.Answer) report.Result {
+	r := report.Result{
+		Program: d.cfg.Program,
+		Slide: report.Slide{
+			Name: src.Name, SHA256: src.SHA256, Format: s.Format(),
+			WidthPx: g.Slide.W, HeightPx: g.Slide.H, MPPUM: mpp.Mean(),
+		},
+		Model:      d.cfg.Model,
+		Parameters: d.parameters(src.MPP),
+		Tissue: report.Tissue{
+			AreaMM2: mpp.AreaMM2(float64(mask.Count()) * mask.ScaleX * mask.ScaleY),
+			Patches: g.Len(),
+		},
+	}
+	r.SetAnswer(a)
+	return r
+}
+
+// parameters is everything set that changes the answer: two results with equal
+// ones, of one slide and one model, are the same.
+func (d *Detector) parameters(override wsi.MPP) report.Parameters {
+	a := d.cfg.Aggregate
+	p := report.Parameters{
+		Overlap:         d.cfg.Patch.Overlap,
+		MinTissue:       d.cfg.Patch.MinTissue,
+		Threshold:       a.Threshold,
+		Abstain:         a.Abstain,
+		LesionThreshold: a.LesionThreshold,
+		MinLesionMM2:    a.MinLesionMM2,
+	}
+	if override == (wsi.MPP{}) {
+		override = d.cfg.Slide.MPP
+	}
+	if override != (wsi.MPP{}) {
+		p.MPPOverrideUM = override.Mean()
+	}
+	return p
+}
+
+func (d *Detector) slideConfig(override wsi.MPP) slide.Config {
+	cfg := d.cfg.Slide
+	if override != (wsi.MPP{}) {
+		cfg.MPP = override
+	}
+	return cfg
+}
+
+// write writes the set of files and returns the result as they hold it.
+func (d *Detector) write(dir string, in report.Input) (report.Result, error) {
+	if err := report.Write(dir, in); err != nil {
+		return report.Result{}, err
+	}
+	return in.Result, nil
+}
+
+// The overview that tissue is found on and that the report shows: 8 µm a pixel
+// shows the smallest biopsy as 25 pixels across, and
+// more than 16 megapixels would cost memory without showing more.
+const (
+	overviewUM     = 8
+	overviewMaxPix = 16e6
+)
+
+// overviewDown returns the overview's scale in level-0 pixels a pixel.
+func overviewDown(level0 wsi.Size, mpp wsi.MPP) float64 {
+	down := overviewUM / mpp.Mean()
+	return max(down, math.Sqrt(float64(level0.Area())/overviewMaxPix), 1)
+}
+
+// clock keeps what the steps took.
+type clock struct {
+	report.Timing
+	begun, last time.Time
+}
+
+func startClock() *clock {
+	now := time.Now()
+	return &clock{begun: now, last: now}
+}
+
+// lap puts the seconds since the last lap into s.
+func (c *clock) lap(s *float64) {
+	now := time.Now()
+	*s = now.Sub(c.last).Seconds()
+	c.last = now
+}
+
+func (d *Detector) timing(c *clock, patches int) report.Timing {
+	t := c.Timing
+	t.TotalS = time.Since(c.begun).Seconds()
+	if t.InferenceS > 0 {
+		t.PatchesPerS = float64(patches) / t.InferenceS
+	}
+	t.Device, t.Workers = d.cfg.Device, d.cfg.Workers
+	return t
+}

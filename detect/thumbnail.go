@@ -1,0 +1,56 @@
+package detect
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"bcc/aggregate"
+	"bcc/patch"
+	"bcc/report"
+	"bcc/slide"
+	"bcc/wsi"
+)
+
+// thumbnails reads a picture of the peak of each of the first lesions, in their order.
+func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, mpp wsi.MPP, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
+	n := min(len(lesions), d.cfg.Thumbnails)
+	levels := s.Levels()
+	pictures := make([]*wsi.Image, 0, n)
+	for i := range n {
+		at := report.ThumbnailRect(lesions[i].Peak, levels[0].Size, mpp)
+		picture, err := d.picture(ctx, s, levels, at)
+		if err != nil {
+			return nil, fmt.Errorf("of lesion %d: %w", i, err)
+		}
+		pictures = append(pictures, picture)
+	}
+	return pictures, nil
+}
+
+// picture reads the level-0 rectangle at, its longer side scaled to
+// report.ThumbnailPx.
+func (d *Detector) picture(ctx context.Context, s *slide.Slide, levels []wsi.Level, at wsi.Rect) (*wsi.Image, error) {
+	down := float64(max(at.W, at.H)) / report.ThumbnailPx
+	l := levels[wsi.BestLevel(levels, max(down, 1))]
+	x, y := int(float64(at.X)/l.DownX), int(float64(at.Y)/l.DownY)
+	in := wsi.Rect{
+		X: x, Y: y,
+		W: max(int(math.Round(float64(at.W)/l.DownX)), 1),
+		H: max(int(math.Round(float64(at.H)/l.DownY)), 1),
+	}
+	src := make([]byte, 3*in.W*in.H)
+	if err := s.Read(ctx, l.Index, in, src); err != nil {
+		return nil, err
+	}
+	out := wsi.NewImage(scaled(at.W, down), scaled(at.H, down))
+	resample := d.cfg.Patch.Resample
+	if resample == nil {
+		resample = patch.Resample
+	}
+	resample(out.Pix, src, in.W, in.H,
+		wsi.NewTaps(in.W, 0, float64(in.W), out.W), wsi.NewTaps(in.H, 0, float64(in.H), out.H))
+	return out, nil
+}
+
+func scaled(n int, down float64) int { return max(int(math.Round(float64(n)/down)), 1) }
