@@ -44,3 +44,6 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 
 // Close does nothing.
 func (r *Runner) Close() error { return nil }
+
+// Again says that this build has no engine.
+func (r *Runner) Again(ctx context.Context) error { return errNoCgo() }

@@ -87,7 +87,25 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 		return context.Cause(ctx)
 	}
 	r.fill(patches)
+	if err := r.run(ctx); err != nil {
+		return err
+	}
+	copy(out, r.output)
+	return nil
+}
 
+// Again runs the engine once more on the batch that lies in the runner's input,
+// black before the first Run. No pixel is converted: it is the engine alone, for
+// comparison.
+func (r *Runner) Again(ctx context.Context) error {
+	if r.memory == nil {
+		return fault.New(fault.Internal, "run model: runner is closed")
+	}
+	return r.run(ctx)
+}
+
+// run computes the outputs of what lies in the input, and ends early with ctx.
+func (r *Runner) run(ctx context.Context) error {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
@@ -106,7 +124,6 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 		}
 		return fault.New(r.kindOf(err), "run model on %s: %w", r.model.info.Device, cause(err))
 	}
-	copy(out, r.output)
 	return nil
 }
 
