@@ -80,6 +80,15 @@ func Names() []string {
 
 // Build returns the network called name with its first weights.
 func Build(name string, c Config) (*Net, error) {
+	n, err := Describe(name, c)
+	if err == nil {
+		n.Weights = n.Graph.Init(c.Seed)
+	}
+	return n, err
+}
+
+// Describe returns the network called name without weights, for a caller who has them.
+func Describe(name string, c Config) (*Net, error) {
 	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.name == name })
 	if i < 0 {
 		return nil, fault.Hint(fault.New(fault.NotFound, "build network %q: no such network", name),
@@ -105,7 +114,7 @@ func Build(name string, c Config) (*Net, error) {
 	}
 	return &Net{
 		Name: name, PatchPx: c.PatchPx, Classes: c.Classes, Probabilities: r.probabilities,
-		Mean: r.mean, Std: r.std, Graph: g, Weights: g.Init(c.Seed),
+		Mean: r.mean, Std: r.std, Graph: g,
 	}, nil
 }
 
