@@ -28,6 +28,10 @@ const runLength = 8
 // scale a patch is read in slabs, so that memory stays flat. 4 Mpx are 12 MB.
 const maxPixels = 4 << 20
 
+// maxShrink bounds how much finer than the model's scale the level may be: the
+// filter's weights have 14 bits, and memory grows with the square.
+const maxShrink = 128
+
 // Reader reads the planned patches of one slide. It may be used by several
 // goroutines and more than once.
 type Reader struct {
@@ -58,9 +62,14 @@ func NewReader(src Source, g *wsi.Grid, cfg Config) (*Reader, error) {
 	if !(l.DownX >= 1 && l.DownY >= 1) || math.IsInf(l.DownX+l.DownY, 0) {
 		return nil, fault.New(fault.Corrupt, "read patches: level %d has downsamples %v and %v", l.Index, l.DownX, l.DownY)
 	}
+	x, y := newAxis(g.Patch.W, l.DownX, cfg.SizePx), newAxis(g.Patch.H, l.DownY, cfg.SizePx)
+	if shrink := max(x.extent, y.extent) / float64(cfg.SizePx); shrink > maxShrink {
+		return nil, fault.Hint(
+			fault.New(fault.Unsupported, "read patches of %v: the nearest level, %d, is %.0f times finer than the model, more than %d", g.Patch, l.Index, shrink, maxShrink),
+			"check the slide's scale (%.4g µm/px)", g.MPP.Mean())
+	}
 	return &Reader{
-		src: src, grid: g, cfg: cfg, level: l,
-		x: newAxis(g.Patch.W, l.DownX, cfg.SizePx), y: newAxis(g.Patch.H, l.DownY, cfg.SizePx),
+		src: src, grid: g, cfg: cfg, level: l, x: x, y: y,
 		order: visits(g, l, cfg.CacheBytes),
 		pool:  newPool(3*cfg.SizePx*cfg.SizePx, 2*(cfg.Readers+cfg.Prefetch)),
 	}, nil

@@ -156,6 +156,10 @@ func TestItRefusesSlidesItCannotRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	coarse := config(32, 65, 0) // 130 times coarser than a slide without a pyramid
+	if _, err := patch.NewReader(coded(level0, 1), plan(t, level0, square(0.5), full(level0, 16), coarse), coarse); fault.Of(err) != fault.Unsupported {
+		t.Errorf("far too fine: %v", err)
+	}
 	if _, err := patch.NewReader(coded(level0, 1), g, patch.Config{}); fault.Of(err) != fault.Invalid {
 		t.Errorf("no configuration: %v", err)
 	}
