@@ -1,0 +1,185 @@
+package synth
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"bcc/fault"
+)
+
+// SetConfig says what set of slides to write.
+type SetConfig struct {
+	Slide Config  // of every slide but for seed, label and growth; its seed is the set's
+	Count int     // slides, at least 1
+	BCC   float64 // share of slides with BCC, 0 to 1; rounded to whole slides
+	Write WriteConfig
+	// Done, where set, is called after each slide with the path of its file.
+	Done func(i int, path string)
+}
+
+// Validate returns every problem of the SetConfig at once.
+func (c SetConfig) Validate() error {
+	var errs []error
+	if c.Count < 1 || c.Count > 100_000 {
+		errs = append(errs, fault.New(fault.Invalid, "count %d: must be 1 to 100000", c.Count))
+	}
+	if !(c.BCC >= 0 && c.BCC <= 1) {
+		errs = append(errs, fault.New(fault.Invalid, "share of BCC %v: must be 0 to 1", c.BCC))
+	}
+	one := c.Slide
+	one.BCC = one.BCC || one.Growth != Any // the set decides the label
+	if err := one.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "set of slides: %w", errors.Join(errs...))
+}
+
+// Item is one slide of a set.
+type Item struct {
+	Name  string
+	Slide Config
+	Group string // the made-up patient
+	Split string // train, val or test
+}
+
+// Items returns the slides of a set. Labels and splits are shuffled by the seed, each
+// split holding both labels in proportion; 70, 10 and 20 % of the slides.
+func (c SetConfig) Items() []Item {
+	r := stream(c.Slide.Seed, 20)
+	positive := int(math.Round(c.BCC * float64(c.Count)))
+	items := make([]Item, c.Count)
+	order := r.Perm(c.Count)
+	for k, i := range order {
+		s := c.Slide
+		s.Seed = r.Uint64() >> 11 // fits a JSON number
+		s.BCC = k < positive
+		if !s.BCC {
+			s.Growth = Any
+		} else if c.Slide.Growth == Any {
+			s.Growth = Growths()[k%3]
+		}
+		items[i] = Item{Name: fmt.Sprintf("synth-%05d", i), Slide: s, Group: fmt.Sprintf("p%05d", i)}
+	}
+	divide := func(part []int) {
+		for k, i := range part {
+			items[i].Split = "train"
+			switch k % 10 {
+			case 4, 9:
+				items[i].Split = "test"
+			case 7:
+				items[i].Split = "val"
+			}
+		}
+	}
+	divide(order[:positive])
+	divide(order[positive:])
+	return items
+}
+
+// WriteSet writes a set into a folder, which it makes where it is missing: for each
+// slide its file, NAME.json, NAME.geojson and NAME.mask.tif, and at last labels.csv.
+// Every file appears under its name only when it is whole.
+func WriteSet(ctx context.Context, dir string, cfg SetConfig) error {
+	if err := cfg.Validate(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fault.New(fault.Unavailable, "write set: %w", err)
+	}
+	var table bytes.Buffer
+	w := csv.NewWriter(&table)
+	rows := [][]string{{"path", "label", "group", "split", "growth", "seed"}}
+	for i, it := range cfg.Items() {
+		s, err := New(it.Slide)
+		if err != nil {
+			return err
+		}
+		path, err := WriteFiles(ctx, dir, it.Name, s, cfg.Write)
+		if err != nil {
+			return fmt.Errorf("write slide %s: %w", it.Name, err)
+		}
+		t := s.Truth()
+		rows = append(rows, []string{filepath.Base(path), strconv.Itoa(t.Label), it.Group, it.Split,
+			string(t.Growth), strconv.FormatUint(t.Seed, 10)})
+		if cfg.Done != nil {
+			cfg.Done(i, path)
+		}
+	}
+	if err := w.WriteAll(rows); err != nil {
+		return fault.New(fault.Internal, "write labels: %w", err)
+	}
+	return atomically(filepath.Join(dir, "labels.csv"), func(f *os.File) error {
+		_, err := f.Write(table.Bytes())
+		return err
+	})
+}
+
+// WriteFiles writes one slide with its mask and its truth into dir and returns the
+// path of the slide's file, which appears last.
+func WriteFiles(ctx context.Context, dir, name string, s *Scene, cfg WriteConfig) (path string, err error) {
+	path = filepath.Join(dir, name+s.cfg.Variant.Ext())
+	t := s.Truth()
+	for ext, doc := range map[string]func() ([]byte, error){".json": t.JSON, ".geojson": t.GeoJSON} {
+		err = atomically(filepath.Join(dir, name+ext), func(f *os.File) error {
+			b, err := doc()
+			if err == nil {
+				_, err = f.Write(b)
+			}
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+	}
+	err = atomically(path, func(slide *os.File) error {
+		return atomically(filepath.Join(dir, name+".mask.tif"), func(mask *os.File) error {
+			return Write(ctx, slide, mask, s, cfg)
+		})
+	})
+	if err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// atomically writes a file beside its place and renames it when write succeeded; a
+// run that dies leaves at most a hidden file.
+func atomically(path string, write func(*os.File) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return fault.New(fault.Unavailable, "create %s: %w", filepath.Base(path), err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ignoreMissing(os.Remove(f.Name())))
+		}
+	}()
+	err = write(f)
+	if cerr := f.Chmod(0o644); err == nil {
+		err = cerr
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
