@@ -51,8 +51,8 @@ func (s *Slide) Overview(ctx context.Context, down float64) (*wsi.Overview, erro
 func (s *Slide) average(ctx context.Context, l *level, ov *wsi.Overview) error {
 	perX, perY := ov.ScaleX/l.DownX, ov.ScaleY/l.DownY // level pixels per overview pixel
 	reduce := 0
-	for reduce < l.maxReduce && min(perX, perY) >= float64(int(2)<<reduce) {
-		reduce++
+	for reduce < l.maxReduce && min(perX, perY) >= float64(int(4)<<reduce) {
+		reduce++ // two decoded pixels or more are left to average, so that nothing blurs
 	}
 	// A pixel that is padded in part is left out: what pads a tile is not tissue.
 	in := wsi.Size{W: max(1, l.Size.W>>reduce), H: max(1, l.Size.H>>reduce)}
