@@ -83,7 +83,7 @@ func (b *Batcher) Run(ctx context.Context) error {
 	b.mu.Lock()
 	b.ended = err
 	if err == nil {
-		b.ended = fault.New(fault.Unavailable, "batcher has stopped: %w", context.Cause(ctx))
+		b.ended = stopped(ctx)
 	}
 	if b.timer != nil {
 		b.timer.Stop()
@@ -93,6 +93,10 @@ func (b *Batcher) Run(ctx context.Context) error {
 	b.mu.Unlock()
 	b.finish(left, b.ended)
 	return err
+}
+
+func stopped(ctx context.Context) error {
+	return fault.New(fault.Unavailable, "batcher has stopped: %w", context.Cause(ctx))
 }
 
 // work is the life of one runner's goroutine. It returns an error only when the
@@ -124,7 +128,9 @@ func (b *Batcher) work(ctx context.Context, index int, r Runner) error {
 				copy(it.job.out[it.patch.Index*n:(it.patch.Index+1)*n], rows[i*n:])
 			}
 			b.finish(batch, nil)
-		case ctx.Err() == nil && fault.Of(err) == fault.Unavailable:
+		case ctx.Err() != nil:
+			b.finish(batch, stopped(ctx))
+		case fault.Of(err) == fault.Unavailable:
 			return b.retire(index, batch, err)
 		default:
 			b.finish(batch, fault.New(fault.Of(err), "run a batch of %d patches: %w", len(batch), err))

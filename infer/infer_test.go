@@ -426,8 +426,8 @@ func TestItStopsABatchUnderWayWhenRunEnds(t *testing.T) {
 		if err := stop(); err != nil {
 			t.Errorf("run = %v, want nil when its context ends", err)
 		}
-		if err := <-done; !errors.Is(err, context.Canceled) {
-			t.Errorf("score = %v, want context canceled", err)
+		if err := <-done; !errors.Is(err, context.Canceled) || fault.Of(err) != fault.Unavailable {
+			t.Errorf("score = %v (%v), want context canceled, unavailable", err, fault.Of(err))
 		}
 		s.wantReleased(20)
 	})

@@ -79,10 +79,12 @@ const (
 	defaultGPUMemory = 0.8
 )
 
-// Sides beyond these are a broken card, not a patch.
+// What lies beyond these is a broken card or model, not a patch.
 const (
 	maxPatchPx = 4096
 	maxBatch   = 4096
+	maxInput   = 1 << 27 // float32 values of a batch: 512 MB
+	maxOutputs = 1 << 20 // values a patch
 )
 
 // DefaultConfig returns the defaults, written out where they are fixed.

@@ -78,6 +78,9 @@ func openOn(d device, onnx []byte, info Info, cfg Config) (*Model, error) {
 			info.Batch = defaultGPUBatch
 		}
 	}
+	if n := info.values(); n > maxInput {
+		return nil, fault.New(fault.Invalid, "open model: %d patches of %d px are %d MB of input, more than %d MB", info.Batch, info.PatchPx, n>>18, maxInput>>18)
+	}
 	options, err := sessionOptions(d, cfg)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "open model on %s: %w", info.Device, err)

@@ -85,6 +85,9 @@ func plan(s signature, cfg Config) (Info, error) {
 	return info, nil
 }
 
+// values returns the number of values of a batch's input.
+func (i Info) values() int { return i.Batch * 3 * i.PatchPx * i.PatchPx }
+
 // shape returns the input's dimensions.
 func (i Info) shape() []int64 {
 	n, side := int64(i.Batch), int64(i.PatchPx)

@@ -31,6 +31,7 @@ type Runner struct {
 	inputs  []engine.Value
 	outputs []engine.Value
 	options *engine.RunOptions
+	thread  *thread // nil on the CPU
 }
 
 // NewRunner returns a runner; whoever asked for it closes it, before or after the model.
@@ -39,6 +40,9 @@ func (m *Model) NewRunner() (*Runner, error) {
 		return nil, err
 	}
 	r := &Runner{model: m}
+	if m.info.Device != cpu {
+		r.thread = newThread()
+	}
 	if err := r.allocate(); err != nil {
 		r.Close()
 		return nil, fault.New(fault.Of(err), "new runner: %w", err)
@@ -52,7 +56,7 @@ func (r *Runner) allocate() error {
 		r.affine.scale[i] = C.float(r.model.scale[i])
 		r.affine.bias[i] = C.float(r.model.bias[i])
 	}
-	in, out := info.Batch*3*info.PatchPx*info.PatchPx, info.Batch*info.Outputs
+	in, out := info.values(), info.Batch*info.Outputs
 	gap := (in + 15) / 16 * 16 // the output begins at a cache line too
 	r.memory = C.bcc_alloc(C.size_t(4 * (gap + out)))
 	if r.memory == nil {
@@ -111,7 +115,8 @@ func (r *Runner) run(ctx context.Context) error {
 		defer close(ended)
 		r.options.Terminate() // fails only on a freed handle
 	})
-	err := r.model.session.RunWithOptions(r.inputs, r.outputs, r.options)
+	var err error
+	r.thread.do(func() { err = r.model.session.RunWithOptions(r.inputs, r.outputs, r.options) })
 	if !stop() {
 		<-ended // the flag is set or about to be: wait, and clear it for the next run
 		if unset := r.options.UnsetTerminate(); unset != nil {
@@ -180,6 +185,7 @@ func (r *Runner) Close() error {
 		errs = append(errs, r.options.Destroy())
 	}
 	C.free(r.memory)
+	r.thread.close()
 	errs = append(errs, r.model.release())
 	*r = Runner{}
 	return errors.Join(errs...)

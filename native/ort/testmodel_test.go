@@ -31,6 +31,7 @@ type testModel struct {
 	secondInput bool
 	external    bool
 	weightInput bool // weights are listed among the inputs, as old exporters do
+	nan         bool // the mean is multiplied with one
 	slow        int  // convolutions before the mean, that leave it as it is
 }
 
@@ -52,12 +53,11 @@ func (c testModel) encode() []byte {
 
 	var g message
 	x := "picture"
-	for i := range c.slow {
+	for range c.slow {
 		y := x + "'"
 		kernel := message(node("Conv", []string{x, "identity"}, y))
 		g = g.bytes(1, kernel.bytes(5, ints("pads", 1, 1, 1, 1)))
 		x = y
-		_ = i
 	}
 	mean := message(node("ReduceMean", []string{x}, "mean"))
 	mean = mean.bytes(5, ints("axes", axes...)).bytes(5, ints("keepdims"))
@@ -68,6 +68,9 @@ func (c testModel) encode() []byte {
 
 	weights := make([]float32, channels*2)
 	weights[0], weights[1] = 1, -1
+	if c.nan {
+		weights[0] = float32(math.NaN())
+	}
 	greens := make([]float32, channels)
 	greens[1] = 1
 	w := tensor("weights", []int64{channels, 2}, weights)

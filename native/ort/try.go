@@ -87,6 +87,9 @@ func (m *Model) rows(in engine.Value) ([]float32, error) {
 	if len(shape) == 0 || shape[0] != int64(m.info.Batch) || len(data) == 0 {
 		return nil, fmt.Errorf("output %q has shape %v, want %d rows", m.info.Output, shape, m.info.Batch)
 	}
+	if n := len(data) / m.info.Batch; n > maxOutputs {
+		return nil, fmt.Errorf("output %q has %d values a patch, more than %d", m.info.Output, n, maxOutputs)
+	}
 	for _, v := range data {
 		if v != v {
 			return nil, fmt.Errorf("output %q is not a number for an ordinary picture", m.info.Output)
