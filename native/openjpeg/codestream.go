@@ -71,7 +71,10 @@ func inspect(b []byte, w, h, reduce int) error {
 		return corrupt("tiles of %dx%d in %dx%d", tileW, tileH, fullW, fullH)
 	}
 	n := int(binary.BigEndian.Uint16(b[40:]))
-	if n != 1 && n != 3 && n != 4 || len(b) < 42+3*n {
+	if len(b) < 42+3*n {
+		return corrupt("the header ends early")
+	}
+	if n != 1 && n != 3 && n != 4 {
 		return fault.New(fault.Unsupported, "decode jpeg 2000: %d components; 1 and 3 are supported", n)
 	}
 	for i := range n {
