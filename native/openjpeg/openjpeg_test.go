@@ -120,7 +120,9 @@ func TestItHalves(t *testing.T) {
 			for i := 2; i < len(got); i += 3 { // wavelets are no box: the one edge, in blue, rings
 				got[i] = want[i]
 			}
-			if mean, _ := difference(got, want); mean > 8 {
+			// The low band's samples sit where what they stand for begins, so the
+			// slopes of 4 and 5 a pixel are seen up to 3.5 pixels early.
+			if mean, _ := difference(got, want); mean > 12 {
 				t.Errorf("%s, %d times: differs by %.2f", name, reduce, mean)
 			}
 		}
