@@ -2,6 +2,7 @@ package aggregate_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"bcc/aggregate"
@@ -86,5 +87,31 @@ func TestItCutsCellsOffAtTheSlidesEdge(t *testing.T) {
 	}
 	if math.Abs(l.AreaMM2-0.015) > 1e-12 {
 		t.Errorf("area %v mm², want 0.015", l.AreaMM2)
+	}
+}
+
+func TestItNeverLowersAVoteForAHigherProbability(t *testing.T) {
+	t.Parallel()
+	rng := rand.New(rand.NewPCG(7, 8))
+	for range 100 {
+		g, probs := random(rng, 1)
+		for i := range probs { // where a weighted mean loses its monotony first: undecided among sure
+			probs[i] = []float32{0.45, 0.5, 1, 1, 1, 1, 1, 1}[rng.IntN(8)]
+		}
+		before, err := aggregate.NewHeatmap(g, probs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := rng.IntN(len(probs))
+		probs[i] = min(probs[i]+0.05, 1)
+		after, err := aggregate.NewHeatmap(g, probs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range before.Vote {
+			if after.Vote[k] < before.Vote[k]-1e-6 {
+				t.Fatalf("raising patch %d to %v lowers the vote of cell %d from %v to %v", i, probs[i], k, before.Vote[k], after.Vote[k])
+			}
+		}
 	}
 }
