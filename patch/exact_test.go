@@ -1,6 +1,7 @@
 package patch_test
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -202,6 +203,36 @@ func TestItGivesTheSamePixelsToOverlappingPatches(t *testing.T) {
 				if a, b := left[3*(64*y+32):3*64*(y+1)], right[3*64*y:3*(64*y+32)]; string(a) != string(b) {
 					t.Fatalf("at %v µm/px, row %d of patches %v and %v differ where they overlap", mpp, y, g.Rect(i), g.Rect(i+1))
 				}
+			}
+		}
+	}
+}
+
+// A patch is a window of the whole slide resampled at once, to the byte.
+func TestItGivesAWindowOfTheSlideResampledAtOnce(t *testing.T) {
+	t.Parallel()
+	level0 := wsi.Size{W: 301, H: 259}
+	src := coded(level0, 1)
+	const size, margin = 64, 20
+	around := wsi.Rect{X: -margin, Y: -margin, W: 700, H: 700} // white around the slide
+	whole := make([]byte, 3*around.W*around.H)
+	if err := src.Read(t.Context(), 0, around, whole); err != nil {
+		t.Fatal(err)
+	}
+	for _, extent := range []int{31, 62, 63, 64, 65, 66, 100, 128, 161, 256} {
+		cfg := config(size, float64(extent)/size, 0.25)
+		g := plan(t, level0, square(1), full(level0, 16), cfg)
+		if g.Patch.W != extent {
+			t.Fatalf("patches of %v, want %d", g.Patch, extent)
+		}
+		want := make([]byte, 3*size*size)
+		for i, pix := range readAll(t, src, g, cfg) {
+			at := g.Rect(i)
+			x := wsi.NewTaps(around.W, float64(at.X+margin), float64(extent), size)
+			y := wsi.NewTaps(around.H, float64(at.Y+margin), float64(extent), size)
+			patch.Resample(want, whole, around.W, around.H, x, y)
+			if !bytes.Equal(pix, want) {
+				t.Fatalf("patch %v differs", at)
 			}
 		}
 	}

@@ -163,9 +163,12 @@ func TestItNeverLosesAPieceOfTissue(t *testing.T) {
 	t.Parallel()
 	level0 := wsi.Size{W: 4000, H: 3000}
 	for name, shape := range map[string]func(x, y int) bool{
-		"a core thinner than a patch":  func(x, y int) bool { return y > 110 && y < 118 && x > 20 && x < 350 },
-		"a core on the diagonal":       func(x, y int) bool { d := x - y; return d > 0 && d < 6 && x < 280 },
-		"crumbs where patches meet":    func(x, y int) bool { return (x+4)%45 < 8 && (y+4)%45 < 8 },
+		"a core thinner than a patch": func(x, y int) bool { return y > 110 && y < 118 && x > 20 && x < 350 },
+		"a core on the diagonal":      func(x, y int) bool { d := x - y; return d > 0 && d < 6 && x < 280 },
+		"crumbs where patches meet":   func(x, y int) bool { return (x+4)%45 < 8 && (y+4)%45 < 8 },
+		"a crumb on a corner below a core": func(x, y int) bool { // the core's unseen end must not count as crumb
+			return x < 268 && y > 2 && y < 5 || x > 221 && x < 226 && y > 19 && y < 24
+		},
 		"one speck":                    func(x, y int) bool { return x == 222 && y == 111 },
 		"a crumb beside a large piece": func(x, y int) bool { return x < 200 && y < 200 || x > 203 && x < 210 && y < 6 },
 	} {
@@ -217,6 +220,19 @@ func TestItNeverLosesAPieceOfTissue(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestItTakesThePatchThatHoldsMostOfASmallPiece(t *testing.T) {
+	t.Parallel()
+	level0 := wsi.Size{W: 1000, H: 1000}
+	mask := empty(level0, 10, 10)
+	for x := 38; x < 47; x++ { // 2 mask pixels in column 3, 7 in column 4
+		mask.Bits[25*mask.W+x] = 1
+	}
+	g := plan(t, level0, square(1), mask, patch.DefaultConfig(100, 1))
+	if g.Len() != 1 || g.Cells[0].Col != 4 || g.Cells[0].Row != 2 {
+		t.Errorf("cells %+v, want column 4 of row 2 alone", g.Cells)
 	}
 }
 

@@ -22,7 +22,7 @@ var (
 	dust    = colour{150, 150, 151}
 	green   = colour{40, 150, 90}
 	blue    = colour{40, 70, 170}
-	black   = colour{35, 33, 38}
+	black   = colour{90, 83, 92}
 	oneByOn = wsi.MPP{X: 1, Y: 1}
 )
 
@@ -239,6 +239,31 @@ func TestItIgnoresInkAndLosesNoTissueToIt(t *testing.T) {
 	}
 }
 
+func TestItClosesTheCleftsBetweenBundles(t *testing.T) {
+	t.Parallel()
+	for _, turned := range []bool{false, true} {
+		bundles := func(x, y float64) bool { // 160 µm apart, joined at one end, open at the other
+			if turned {
+				x, y = y, x
+			}
+			return x > 500 && x < 2500 && y > 500 && y < 2500 && (x < 1000 || math.Mod(y, 160) > 40)
+		}
+		clefts := func(x, y float64) bool {
+			return x > 1000 && x < 2400 && y > 1000 && y < 2400 && !bundles(x, y)
+		}
+		s := newScene(8, 8)
+		s.paint(dermis, bundles)
+		if got := s.share(s.find(t, tissue.DefaultConfig()), clefts); got < 0.99 {
+			t.Errorf("turned %v: %.2f of the clefts closed", turned, got)
+		}
+		open := tissue.DefaultConfig()
+		open.CloseUM = 0
+		if got := s.share(s.find(t, open), clefts); got > 0.5 {
+			t.Errorf("turned %v: %.2f of the clefts closed without closing", turned, got)
+		}
+	}
+}
+
 func TestItFillsFatAndLeavesTheGlassInARing(t *testing.T) {
 	t.Parallel()
 	outer, fat, lumen := disc(2000, 1500, 1400), disc(1000, 1500, 150), disc(2400, 1500, 800)
@@ -259,6 +284,7 @@ func TestItKeepsTheNestsOfBlueAndBrownStains(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]colour{
 		"blue haematoxylin": {105, 103, 165}, "dense nuclei": {75, 60, 120}, "melanin": {95, 70, 55}, "eosin": {225, 120, 150}, "red cells": {200, 90, 70},
+		"faded pigment": {150, 139, 127},
 	} {
 		s := newScene(8, 8)
 		s.paint(c, disc(2000, 1500, 500))
