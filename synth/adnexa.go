@@ -9,7 +9,7 @@ func (p *planter) follicles() {
 	lean := between(p.block, -0.7, 0.7)
 	for range n {
 		a := p.b.length * between(p.block, -0.46, 0.46)
-		r := between(p.block, 26, 62) * clamp(p.b.depth/700, 0.3, 1)
+		r := between(p.block, 28, 75) * clamp(p.b.depth/700, 0.3, 1)
 		long := math.Min(between(p.block, 350, 1500), 0.62*p.b.depth)
 		whole, crosscut, gland := chance(p.block, 0.45), p.block.Float64(), chance(p.block, 0.5)
 		seed := p.block.Uint32()
@@ -42,9 +42,9 @@ func (p *planter) sheath(r float64, hollow bool) *profile {
 			dark := ramp(-14, -4, d)
 			return 50 + 14*dark, 88 - 12*dark, 1, 40
 		case d > inner-5:
-			return 24, 150, 1, 40
+			return 24, 128, 1, 40
 		case d > -0.93*r || !hollow:
-			return 30, 165 + 30*math.Sin(d*1.3), 1, 70
+			return 26, 138 + 22*math.Sin(d*1.3), 1, 70
 		}
 		return 2, 3, 1, 4
 	})
@@ -54,14 +54,17 @@ func (p *planter) alongCut(a, r, long, lean float64, seed uint32) {
 	x0, y0 := p.sec.place(a, 6)
 	ang := p.sec.slope(a) + math.Pi/2 + lean
 	x1, y1 := x0+long*math.Cos(ang), y0+long*math.Sin(ang)
-	xm, ym := x0+0.5*long*math.Cos(ang+0.05), y0+0.5*long*math.Sin(ang+0.05)
+	bow := 0.16 * p.block.NormFloat64()
+	xm, ym := x0+0.5*long*math.Cos(ang+bow), y0+0.5*long*math.Sin(ang+bow)
+	xq, yq := x0+0.2*long*math.Cos(ang+1.4*bow), y0+0.2*long*math.Sin(ang+1.4*bow)
 	for _, q := range [][2]float64{{x1, y1}, {xm, ym}, {(xm + x1) / 2, (ym + y1) / 2}} {
 		if !p.free(q[0], q[1], r+10) {
 			return
 		}
 	}
-	f := &structure{kind: kindFollicle, seed: seed, blend: 8, wobble: 4, grain: 45, clip: p.sec,
-		caps:  []capsule{{x0, y0, 0.8 * r, xm, ym, r}, {xm, ym, r, x1, y1, 0.72 * r}},
+	f := &structure{kind: kindFollicle, seed: seed, blend: 30, wobble: 7, grain: 50, clip: p.sec,
+		caps: []capsule{{x0, y0, 1.25 * r, xq, yq, 0.8 * r}, {xq, yq, 0.8 * r, xm, ym, r * between(p.block, 0.9, 1.3)},
+			{xm, ym, r, x1, y1, 0.72 * r}},
 		shade: p.sheath(r, chance(p.block, 0.5))}
 	if chance(p.block, 0.3) {
 		f.cleft = between(p.block, 2, 7)
@@ -77,7 +80,7 @@ func (p *planter) acrossCut(x, y, r float64, seed uint32) {
 	}
 	long := r * between(p.block, 0, 2.2)
 	ang := between(p.block, 0, math.Pi)
-	f := &structure{kind: kindFollicle, seed: seed, wobble: 4, grain: 35, clip: p.sec,
+	f := &structure{kind: kindFollicle, seed: seed, wobble: 6, grain: 40, clip: p.sec,
 		caps:  []capsule{{x, y, r, x + long*math.Cos(ang), y + long*math.Sin(ang), r * 0.9}},
 		shade: p.sheath(r, chance(p.block, 0.4))}
 	if chance(p.block, 0.35) {

@@ -49,12 +49,12 @@ type look struct {
 }
 
 var looks = [cellKinds]look{
-	cellBasaloid:  {rx: 4.6, ry: 3.5, vary: 0.16, bumps: 0.10, h: 150, e: 48, coarse: 0.30, rim: 14},
-	cellPalisade:  {rx: 5.6, ry: 2.8, vary: 0.13, bumps: 0.07, h: 162, e: 48, coarse: 0.24, rim: 12},
-	cellBasal:     {rx: 4.9, ry: 3.0, vary: 0.15, bumps: 0.08, h: 148, e: 55, coarse: 0.25, rim: 14, halo: 0.7},
-	cellSpinous:   {rx: 5.0, ry: 3.7, vary: 0.18, bumps: 0.07, h: 96, e: 62, coarse: 0.30, rim: 34, halo: 1.3, nucleol: true},
-	cellLymph:     {rx: 3.3, ry: 3.0, vary: 0.12, bumps: 0.08, h: 186, e: 45, coarse: 0.20, rim: 8, body: 0.8, bh: 40, be: 40, cover: 0.4},
-	cellFibro:     {rx: 7.0, ry: 1.5, vary: 0.30, bumps: 0.16, h: 142, e: 60, coarse: 0.22, rim: 8},
+	cellBasaloid:  {rx: 4.1, ry: 3.0, vary: 0.17, bumps: 0.10, h: 122, e: 50, coarse: 0.42, rim: 20},
+	cellPalisade:  {rx: 5.0, ry: 2.4, vary: 0.16, bumps: 0.09, h: 136, e: 48, coarse: 0.36, rim: 18},
+	cellBasal:     {rx: 4.6, ry: 2.8, vary: 0.17, bumps: 0.10, h: 124, e: 55, coarse: 0.38, rim: 18, halo: 0.7},
+	cellSpinous:   {rx: 5.0, ry: 3.7, vary: 0.18, bumps: 0.07, h: 90, e: 62, coarse: 0.40, rim: 30, halo: 1.2, nucleol: true},
+	cellLymph:     {rx: 3.1, ry: 2.8, vary: 0.14, bumps: 0.08, h: 168, e: 45, coarse: 0.36, rim: 8, body: 0.8, bh: 40, be: 40, cover: 0.4},
+	cellFibro:     {rx: 6.6, ry: 1.15, vary: 0.34, bumps: 0.22, h: 128, e: 60, coarse: 0.22, rim: 8},
 	cellSebocyte:  {rx: 2.7, ry: 2.4, vary: 0.20, bumps: 0.20, h: 132, e: 55, coarse: 0.2, rim: 10, body: 7.2, bh: 17, be: 34, cover: 0.93},
 	cellRound:     {rx: 3.9, ry: 3.6, vary: 0.15, bumps: 0.06, h: 112, e: 60, coarse: 0.25, rim: 26, body: 1.2, bh: 45, be: 75, cover: 0.5},
 	cellRed:       {rx: 3.3, ry: 3.0, vary: 0.10, bumps: 0.06, h: 4, e: 205, coarse: 0.08},

@@ -35,8 +35,9 @@ func (s *Scene) layers(p *plate, sec *section) bool {
 		warpV := 90*noise2(sec.seed+23, a/420, b/420) + 26*noise2(sec.seed+24, a/130, b/130)
 		n[atU] = fixed((a + warpU) / texUM)
 		n[atV] = fixed((b + warpV) / texUM)
-		gap := 26 + 52*noise2(sec.seed+25, a/180, b/180) + 30*noise2(sec.seed+26, a/50, b/50)
-		n[atGap] = fixed(gap*ramp(-40, 140, depth-l.papilla) - 6)
+		gap := sec.gaps + 40*noise2(sec.seed+25, a/180, b/180) + 30*noise2(sec.seed+26, a/50, b/50)
+		open := ramp(-40, 140, depth-l.papilla)
+		n[atGap] = fixed(gap*open - 6 - 26*(1-open)) // papillary bundles hardly part
 	}, mpp)
 	if !any {
 		return false
@@ -51,7 +52,7 @@ func (s *Scene) layers(p *plate, sec *section) bool {
 				continue
 			}
 			touched = true
-			s.layerBlock(p, p.base.i0+i, p.base.j0+j, cells)
+			s.layerBlock(p, p.base.i0+i, p.base.j0+j, cells, sec.sun)
 		}
 	}
 	return touched
@@ -61,7 +62,7 @@ func highest(c [4]*node, f int) int32 { return max(c[0][f], c[1][f], c[2][f], c[
 func lowest(c [4]*node, f int) int32  { return min(c[0][f], c[1][f], c[2][f], c[3][f]) }
 
 // layerBlock draws the pixels between four nodes.
-func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node) {
+func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node, sun int32) {
 	plain := lowest(c, atInside) > 8*one && lowest(c, atBelow) > 8*one && highest(c, atFat) < -16*one
 	x0, x1 := max(i*cell8, p.x), min((i+1)*cell8, p.x+p.w)
 	y0, y1 := max(j*cell8, p.y), min((j+1)*cell8, p.y+p.ht)
@@ -78,7 +79,7 @@ func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node) {
 		if plain {
 			u, w, gap, deep := v[atU], v[atV], v[atGap], v[atDeep]
 			for range x1 - x0 {
-				p.hema[at], p.eos[at] = dermis(s.tex.fibre[w>>8&texMask<<10|u>>8&texMask], gap>>8, deep)
+				p.hema[at], p.eos[at] = dermis(s.tex.fibre[w>>8&texMask<<10|u>>8&texMask], gap>>8, deep, sun)
 				p.class[at] = ClassTissue
 				u, w, gap, deep = u+step[atU], w+step[atV], gap+step[atGap], deep+step[atDeep]
 				at++
@@ -86,7 +87,7 @@ func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node) {
 			continue
 		}
 		for range x1 - x0 {
-			h, e, class := s.layerPixel(&v)
+			h, e, class := s.layerPixel(&v, sun)
 			if class != ClassBackground {
 				p.hema[at], p.eos[at], p.class[at] = h, e, class
 			}
@@ -98,18 +99,21 @@ func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node) {
 	}
 }
 
-// dermis shades a texel of collagen; deep is how far it lies in the reticular dermis.
-func dermis(t uint32, gap, deep int32) (h, e uint8) {
+// dermis shades a texel of collagen; deep is how far it lies in the reticular dermis,
+// sun how grey and blue years of light have made the zone where that begins.
+func dermis(t uint32, gap, deep, sun int32) (h, e uint8) {
 	near, fib, tone, mot := int32(t&255), int32(t>>8&255)-128, int32(t>>16&255)-128, int32(t>>24)-128
 	open := min(max((near-gap)*9, 0), 256)  // 0: a gap, 256: collagen
 	coarse := min(max(deep/64+128, 0), 256) // 0: papillary, 256: reticular
 	ee := 58 + (18 * coarse >> 8) + fib*(26+(coarse>>4))>>7 + tone*coarse*18>>15 + mot*16>>7
-	hh := 19 - (10 * coarse >> 8) + fib>>5 + mot>>5
+	grey := coarse * (256 - coarse) >> 6 * sun >> 10
+	hh := 19 - (10 * coarse >> 8) + fib>>5 + mot>>5 + grey*(128+tone)>>8
+	ee -= grey >> 1
 	return uint8(max(hh*open>>8, 0)), uint8(max(ee*open>>8, 0))
 }
 
 // layerPixel shades a pixel that may lie in any layer.
-func (s *Scene) layerPixel(v *node) (h, e, class uint8) {
+func (s *Scene) layerPixel(v *node, sun int32) (h, e, class uint8) {
 	tex := s.tex.fibre[v[atV]>>8&texMask<<10|v[atU]>>8&texMask]
 	fib, mot := int32(tex>>8&255)-128, int32(tex>>24)-128
 	if v[atInside]+mot*6 < 0 || v[atHorny] < 0 {
@@ -117,12 +121,14 @@ func (s *Scene) layerPixel(v *node) (h, e, class uint8) {
 	}
 	switch depth, below := v[atDepth]+mot*2, v[atBelow]+mot*3; {
 	case depth < 0: // the horny layer: lamellae with air between them
-		wave := (depth*3 + fib*10 + v[atU]>>3) >> 7 & 15
-		flake := min(max((depth+v[atHorny])>>2+200, 0), 255) // looser towards the top
-		if int32(hash8[wave&15]) > 60+flake>>1 && depth < -2*one {
-			return 0, 0, ClassBackground
+		// lamellae run along the surface: the texture is read far stretched along u
+		lam := s.tex.fibre[(v[atDepth]*2/3+v[atU]>>5)>>7&texMask<<10|v[atU]>>11&texMask]
+		sheet, lift := int32(lam>>8&255)-128, int32(lam>>24)-128
+		loose := min(max(-depth-one, 0), 20*one) * 90 / (20 * one) // towards the top
+		if sheet+lift>>1 > 95-loose {
+			return 0, 0, ClassEpidermis // air between the sheets
 		}
-		return uint8(max(36+fib>>3+int32(hash8[(wave+5)&15])>>4, 0)), uint8(110 + fib>>2), ClassEpidermis
+		return uint8(max(30+sheet>>2-loose/6, 0)), uint8(max(98+sheet>>1-loose/3, 0)), ClassEpidermis
 	case below < 0:
 		basal := min(max((below+14*one)/14, 0), 256) // towards the junction
 		grainy := min(max((13*one-depth)/9, 0), 256) // towards the surface
@@ -131,15 +137,12 @@ func (s *Scene) layerPixel(v *node) (h, e, class uint8) {
 		return uint8(max(hh, 0)), uint8(max(ee, 0)), ClassEpidermis
 	case v[atFat]+mot*16 > 0:
 		wall := int32(s.tex.fat[v[atV]>>8&texMask<<10|v[atU]>>8&texMask])
-		if wall > 9+mot>>5 {
+		if wall > 7+mot>>5 {
 			return 0, uint8(max(1+mot>>6, 0)), ClassFat
 		}
 		return 12, uint8(62 + fib>>3), ClassFat
 	default:
-		h, e := dermis(tex, v[atGap]>>8, v[atDeep])
+		h, e := dermis(tex, v[atGap]>>8, v[atDeep], sun)
 		return h, e, ClassTissue
 	}
 }
-
-// hash8 says which lamellae of the horny layer are air.
-var hash8 = [16]uint8{20, 200, 60, 240, 110, 30, 180, 80, 250, 40, 150, 15, 220, 90, 130, 55}

@@ -33,7 +33,8 @@ func newOptics(r *rand.Rand) *optics {
 	hv, ev, dv := vary(haematoxylin, 0.10), vary(eosin, 0.12), vary(eosinDense, 0.10)
 	hGain, eGain := between(r, 0.82, 1.18), between(r, 0.75, 1.25)
 	gamma := between(r, 0.93, 1.07)
-	white := [3]float64{between(r, 242, 252), between(r, 241, 251), between(r, 243, 253)}
+	glass := between(r, 240, 250)
+	white := [3]float64{glass + between(r, -2, 2), glass + between(r, -2, 2), glass + between(r, -1, 3)}
 	o := &optics{
 		soft:    int32(between(r, 22, 46)),
 		noise:   int32(between(r, 2, 6)),

@@ -71,6 +71,9 @@ func (s *Scene) paintBlock(p *plate, st *structure, i, j int, c [4]*node, x0, y0
 
 // paintPixel lays the structure's tone over one pixel.
 func (s *Scene) paintPixel(p *plate, st *structure, at int, d, cleft, lake, mot int32, class uint8) {
+	if under := p.class[at]; d >= 0 && (under == ClassBCC || under == ClassEpidermis && st.kind == kindNest) {
+		return // what surrounds a structure covers no nest; a bud parts from the stroma, not from the epidermis
+	}
 	k := &st.shade[min(max(d>>7+profileZero, 0), 511)]
 	h, e, cover := int32(k.h), int32(k.e), int32(k.cover)
 	switch {
@@ -78,8 +81,11 @@ func (s *Scene) paintPixel(p *plate, st *structure, at int, d, cleft, lake, mot 
 		h, e, cover = 4+mot>>4, 2, 235
 	case lake > 0:
 		h, e, cover = 26+mot>>3, 12+mot>>4, min(lake>>1, 240)
-	case d < 0:
-		p.class[at] = class
+	case d >= 0 && st.kind == kindNest: // the stroma around: looser and bluer, its fibres still there
+		cover += mot * cover >> 9
+		p.hema[at] = uint8(min(int32(p.hema[at])+h*cover>>8, 255))
+		p.eos[at] = uint8(int32(p.eos[at]) * (256 - cover>>1) >> 8)
+		return
 	}
 	if cover == 0 {
 		return

@@ -85,15 +85,15 @@ func (p *planter) pack(f *field, k packing) {
 	if k.rimPitch > 0 {
 		for _, ring := range f.rings(-k.rimDepth) {
 			p.walk(ring, k.rimPitch, func(x, y float64) {
-				if k.bare != nil && k.bare(x, y) {
+				if k.bare != nil && k.bare(x, y) || chance(p.cut, 0.05) {
 					return
 				}
-				a := f.normal(x, y) + 0.16*between(p.cut, -1, 1)
+				a := f.normal(x, y) + 0.22*p.cut.NormFloat64()
 				if k.rimFlat {
 					a += math.Pi / 2
 				}
-				out := between(p.cut, -1.1, 0.7)
-				p.add(k.rim, x+out*math.Cos(a), y+out*math.Sin(a), a, k.gain*between(p.cut, 0.85, 1.15))
+				out := between(p.cut, -1.8, 0.7)
+				p.add(k.rim, x+out*math.Cos(a), y+out*math.Sin(a), a, k.gain*between(p.cut, 0.75, 1.2))
 			})
 		}
 	}
@@ -110,7 +110,7 @@ func (p *planter) pack(f *field, k packing) {
 		if chance(p.cut, k.whorl) {
 			a = f.normal(x, y) + math.Pi/2 + between(p.cut, -0.4, 0.4)
 		}
-		p.add(k.core, x, y, a, k.gain*between(p.cut, 0.75, 1.2))
+		p.add(k.core, x, y, a, k.gain*between(p.cut, 0.62, 1.25))
 	})
 }
 
@@ -193,7 +193,7 @@ func (p *planter) epidermis() {
 
 // stroma scatters spindle cells through the dermis.
 func (p *planter) stroma() {
-	density := between(p.block, 250, 700) / 1e6 // per µm²
+	density := between(p.block, 300, 900) / 1e6 // per µm²
 	n := int(density * p.b.length * p.b.depth)
 	for range n {
 		a, d := p.b.length*between(p.cut, -0.5, 0.5), p.b.depth*p.cut.Float64()
@@ -201,7 +201,7 @@ func (p *planter) stroma() {
 			d = p.cut.Float64() * math.Min(350, p.b.depth) // more of them near the surface
 		}
 		l := p.sec.at(a)
-		if d < l.junction+5 || d > l.fat && chance(p.cut, 0.8) {
+		if d < l.junction+5 || d > l.fat-30 && chance(p.cut, 0.93) {
 			continue
 		}
 		x, y := p.sec.place(a, d)

@@ -13,6 +13,8 @@ type section struct {
 	length   float64
 	depth    float64
 	seed     uint32
+	gaps     float64 // how far bundles of collagen part, steps of the texture
+	sun      int32   // elastosis, 0 to 100
 	layers   []layer // every layerStep along a
 	box      box     // on the slide, with all that belongs to it
 }
@@ -39,6 +41,8 @@ type build struct {
 	corneum         float64
 	papilla         float64
 	fat             float64
+	gaps            float64
+	sun             int32
 	seed            uint32
 }
 
@@ -48,11 +52,13 @@ func newBuild(r *rand.Rand, length, depth float64) build {
 		length: length, depth: depth,
 		bend:      between(r, -0.05, 0.14) * length,
 		epidermis: between(r, 45, 85) * small,
-		ridge:     between(r, 15, 70) * small,
-		ridgeGap:  between(r, 90, 190),
+		ridge:     between(r, 20, 115) * small,
+		ridgeGap:  between(r, 80, 190),
 		corneum:   between(r, 12, 45) * small,
 		papilla:   between(r, 60, 180) * small,
 		fat:       depth * between(r, 0.62, 1.5),
+		gaps:      between(r, 4, 26),
+		sun:       max(0, int32(between(r, -60, 100))),
 		seed:      r.Uint32(),
 	}
 }
@@ -60,7 +66,7 @@ func newBuild(r *rand.Rand, length, depth float64) build {
 // newSection cuts a section of the block; cut varies from section to section.
 func newSection(b build, cut uint32, cx, cy, angle float64) *section {
 	s := &section{cx: cx, cy: cy, cos: math.Cos(angle), sin: math.Sin(angle),
-		length: b.length, depth: b.depth, seed: b.seed ^ cut*0x9e3779b9}
+		length: b.length, depth: b.depth, gaps: b.gaps, sun: b.sun, seed: b.seed ^ cut*0x9e3779b9}
 	n := int(b.length/layerStep) + 2
 	s.layers = make([]layer, n)
 	shift := 40 * float64(cut%7) // the next section lies a little further along every ridge

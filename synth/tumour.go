@@ -11,7 +11,7 @@ func (p *planter) nestShade() *profile {
 		if d < 0 {
 			return h + 8*ramp(-9, -2, d), e, 1, 50
 		}
-		return 30, 42, stroma * (1 - ramp(8, 60, d)), 70
+		return 24, 0, stroma * (1 - ramp(8, 60, d)), 0
 	})
 }
 
@@ -43,7 +43,7 @@ func (p *planter) carcinoma() {
 func (p *planter) nest(shade *profile, caps []capsule, width float64) *structure {
 	s := &structure{
 		kind: kindNest, caps: caps, shade: shade, clip: p.sec, seed: p.block.Uint32(),
-		blend: clamp(width*0.5, 3, 40), wobble: clamp(width*0.22, 1.5, 16), grain: clamp(width*0.8, 14, 70),
+		blend: clamp(width*0.7, 8, 40), wobble: clamp(width*0.22, 2.2, 16), grain: clamp(width*0.8, 14, 70),
 	}
 	if chance(p.block, 0.8) {
 		s.cleft = between(p.block, 4, 17) * clamp(width/45, 0.4, 1)
@@ -124,10 +124,10 @@ func (p *planter) infiltrative(shade *profile) {
 		l := p.sec.at(at)
 		x, y := p.sec.place(at, l.junction+20+deep*math.Abs(p.block.NormFloat64())*0.6)
 		ang := p.sec.slope(at) + lean + 0.8*p.block.NormFloat64()
-		r := between(p.block, 8, 17)
+		r := between(p.block, 7, 18)
 		var caps []capsule
 		for range 1 + p.block.IntN(4) {
-			step, q := between(p.block, 18, 60), r*between(p.block, 0.65, 1.2)
+			step, q := between(p.block, 14, 48), math.Max(7, r*between(p.block, 0.6, 1.25))
 			nx, ny := x+step*math.Cos(ang), y+step*math.Sin(ang)
 			caps = append(caps, capsule{x, y, r, nx, ny, q})
 			x, y, r = nx, ny, q
@@ -152,8 +152,8 @@ func clampInt(v, lo, hi int) int { return min(max(v, lo), hi) }
 // note groups nests that lie close together into lesions, takes their outlines, and
 // fills them with cells.
 func (p *planter) note(nests []*structure) {
-	gain := between(p.block, 0.85, 1.2)
-	pitch := between(p.block, 6.6, 8.2)
+	gain := between(p.block, 0.85, 1.25)
+	pitch := between(p.block, 7.2, 8.8)
 	for _, group := range groups(nests) {
 		f := p.fieldOf(group...)
 		l := Lesion{Growth: p.growth}
@@ -176,13 +176,34 @@ func (p *planter) note(nests []*structure) {
 			}
 			return false
 		}
-		p.pack(f, packing{rim: cellPalisade, rimDepth: 5.2, rimPitch: 5.4, core: cellBasaloid, pitch: pitch,
-			from: 10.5, to: math.Inf(1), gain: gain, whorl: 0.25, bare: inLake})
+		p.pack(f, packing{rim: cellPalisade, rimDepth: 4.8, rimPitch: 5.3, core: cellBasaloid, pitch: pitch,
+			from: 10, to: math.Inf(1), gain: gain, whorl: 0.25, bare: inLake})
+		p.halo(f)
 		for range int(l.AreaUM2 / 9000) { // drops of dead cells
 			x, y := between(p.cut, l.box.x0, l.box.x1), between(p.cut, l.box.y0, l.box.y1)
 			if f.at(x, y) < -10 {
 				p.add(cellApoptotic, x, y, 0, 1)
 			}
+		}
+	}
+}
+
+// halo lays the cells of the stroma around nests: spindles along the outline and, in
+// places, lymphocytes.
+func (p *planter) halo(f *field) {
+	crowded := p.block.Float64()
+	for iso := 9.0; iso < 50; iso += 10 {
+		for _, ring := range f.rings(iso) {
+			p.walk(ring, 16+0.4*iso, func(x, y float64) {
+				if p.sec.tissue(x, y) < 8 || p.index.near(x, y, 8, nil) < 4 || chance(p.cut, 0.35) {
+					return
+				}
+				p.add(cellFibro, x+3*p.cut.NormFloat64(), y+3*p.cut.NormFloat64(),
+					f.normal(x, y)+math.Pi/2+between(p.cut, -0.4, 0.4), between(p.cut, 0.7, 1.1))
+				if noise2(p.sec.seed+40, x/160, y/160) > 0.75-0.7*crowded {
+					p.crowd(cellLymph, x, y, 12, 1+p.cut.IntN(4))
+				}
+			})
 		}
 	}
 }

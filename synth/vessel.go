@@ -10,11 +10,11 @@ func (p *planter) vessels() {
 	for range n {
 		a := p.b.length * between(p.block, -0.48, 0.48)
 		depth := p.sec.at(a).junction + 15 + math.Abs(p.block.NormFloat64())*0.35*p.b.depth
-		r := math.Exp(between(p.block, math.Log(5), math.Log(22)))
+		r := math.Exp(between(p.block, math.Log(4), math.Log(17)))
 		if chance(p.block, 0.05) {
 			r *= 2.4
 		}
-		long := r * between(p.block, 0, 6)
+		long := r * between(p.block, 0, 4)
 		ang := p.sec.slope(a) + 0.7*p.block.NormFloat64()
 		x, y := p.sec.place(a, depth)
 		if !p.free(x, y, r+4) || !p.free(x+long*math.Cos(ang), y+long*math.Sin(ang), r+4) {
@@ -30,8 +30,8 @@ func (p *planter) vessels() {
 func (p *planter) vessel(x, y, r, ang, long float64) {
 	wall := clamp(0.3*r, 2.2, 9)
 	blood := chance(p.cut, 0.4)
-	v := &structure{kind: kindVessel, seed: p.block.Uint32(), wobble: 0.15 * r, grain: 14, clip: p.sec,
-		caps: []capsule{{x, y, r, x + long*math.Cos(ang), y + long*math.Sin(ang), r * 0.8}},
+	v := &structure{kind: kindVessel, seed: p.block.Uint32(), wobble: 0.28 * r, grain: 6 + r, clip: p.sec,
+		caps: p.bent(x, y, r, ang, long), blend: r,
 		shade: newProfile(func(d float64) (float64, float64, float64, float64) {
 			switch {
 			case d > 0:
@@ -48,6 +48,14 @@ func (p *planter) vessel(x, y, r, ang, long float64) {
 		k.core, k.pitch, k.from, k.to = cellRed, 6.4, wall+3, math.Inf(1)
 	}
 	p.pack(f, k)
+}
+
+// bent returns a tube that turns halfway and narrows.
+func (p *planter) bent(x, y, r, ang, long float64) []capsule {
+	turn := 0.6 * p.block.NormFloat64()
+	mx, my := x+0.5*long*math.Cos(ang-turn), y+0.5*long*math.Sin(ang-turn)
+	ex, ey := mx+0.5*long*math.Cos(ang+turn), my+0.5*long*math.Sin(ang+turn)
+	return []capsule{{x, y, r * between(p.block, 0.4, 1), mx, my, r}, {mx, my, r, ex, ey, r * between(p.block, 0.3, 0.9)}}
 }
 
 // muscles draws smooth muscle and nerves: pink bundles of parallel spindles.
