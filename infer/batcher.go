@@ -180,7 +180,7 @@ func (b *Batcher) take(dst []item) []item {
 		b.startDelay()
 	}
 	if b.ready() {
-		b.signal()
+		b.signal() // two batches may have shared a token, had nobody been waiting yet
 	}
 	return dst
 }

@@ -413,6 +413,129 @@ func TestItDropsACancelledSlideAndGoesOnWithOthers(t *testing.T) {
 	})
 }
 
+func TestItSendsWhatIsLeftBehindALateBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := fake(8)
+		gate := make(chan struct{})
+		r.Before = func(context.Context, int) error { <-gate; return nil }
+		cfg := config(8, time.Second)
+		cfg.Queue = 100
+		b, stop := start(t, cfg, r)
+		defer stop()
+		s := newSlide(t, 19)
+		c := s.channel(0, 19)
+		done := make(chan error, 1)
+		go func() { done <- b.Score(t.Context(), c, s.out) }()
+		time.Sleep(time.Minute) // the delay is over long before the runner is free
+		close(gate)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if n := r.Patches.Load(); n != 19 {
+			t.Errorf("%d patches were scored, want all 19 though no more come", n)
+		}
+		close(c)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		s.check()
+	})
+}
+
+func TestItWakesARunnerForEachBatch(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		var busy atomic.Int32
+		runners := make([]infer.Runner, 4)
+		for i := range runners {
+			r := fake(1)
+			r.Before = func(context.Context, int) error { busy.Add(1); <-gate; return nil }
+			runners[i] = r
+		}
+		b, stop := start(t, config(1, time.Hour), runners...)
+		defer stop()
+		synctest.Wait() // all are idle
+		s := newSlide(t, 4)
+		c := s.channel(0, 4)
+		done := make(chan error, 1)
+		go func() { done <- b.Score(t.Context(), c, s.out) }()
+		synctest.Wait()
+		if n := busy.Load(); n != 4 {
+			t.Errorf("%d runners work on 4 batches", n)
+		}
+		close(gate)
+		close(c)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		s.check()
+	})
+}
+
+func TestItRetriesAShortBatchAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var lost atomic.Bool
+		var second atomic.Int64 // when the batch was tried again
+		before := func(context.Context, int) error {
+			if !lost.Swap(true) {
+				return fault.New(fault.Unavailable, "gone")
+			}
+			second.Store(time.Now().UnixMilli())
+			return nil
+		}
+		one, two := fake(8), fake(8)
+		one.Before, two.Before = before, before
+		b, stop := start(t, config(8, time.Second), one, two)
+		defer stop()
+		s := newSlide(t, 3)
+		c := s.channel(0, 3)
+		done := make(chan error, 1)
+		began := time.Now().UnixMilli()
+		go func() { done <- b.Score(t.Context(), c, s.out) }()
+		time.Sleep(time.Minute)
+		if took := second.Load() - began; took != 1000 {
+			t.Errorf("the batch was tried again after %d ms, want at once after its delay of 1000", took)
+		}
+		close(c)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		s.check()
+	})
+}
+
+func TestItDropsWhatIsQueuedWhenCancelledAtTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := fake(2)
+		gate := make(chan struct{})
+		r.Before = func(context.Context, int) error { <-gate; return nil }
+		cfg := config(2, time.Hour)
+		cfg.Queue = 20
+		b, stop := start(t, cfg, r)
+		defer stop()
+		s := newSlide(t, 10)
+		c := s.channel(0, 10)
+		close(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Score(ctx, c, s.out) }()
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		close(gate)
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("score = %v, want context canceled", err)
+		}
+		s.wantReleased(10)
+		if n := r.Patches.Load(); n != 2 {
+			t.Errorf("%d patches were scored after the cancel, want only the 2 that had begun", n)
+		}
+	})
+}
+
 func TestItStopsABatchUnderWayWhenRunEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
