@@ -4,7 +4,6 @@ import (
 	"strconv"
 	"strings"
 
-	"bcc/fault"
 	"bcc/slide/tiff"
 	"bcc/wsi"
 )
@@ -15,13 +14,15 @@ import (
 // 2000 has compressions of its own (codec.go). The image description of the first
 // page holds the scale among words that may name a patient: numbers only.
 
+const aperioPrefix = "Aperio"
+
 func isAperio(f *input) bool {
 	c := f.container()
-	if c == nil {
+	if c == nil || !c.Directories[0].Has(tiff.TileWidth) { // else it is an export, not a scan
 		return false
 	}
 	text, err := c.Directories[0].Text(tiff.ImageDescription, 16)
-	return err == nil && strings.HasPrefix(text, "Aperio")
+	return err == nil && strings.HasPrefix(text, aperioPrefix)
 }
 
 func openAperio(s *Slide, f *input) error {
@@ -31,22 +32,12 @@ func openAperio(s *Slide, f *input) error {
 			tiled = append(tiled, d)
 		}
 	}
-	if len(tiled) == 0 || tiled[0] != f.tiff.Directories[0] {
-		return fault.New(fault.Unsupported, "the first page is not tiled, which no Aperio scanner writes")
-	}
-	pages, err := pyramid(tiled[0], tiled[1:], f.size)
+	pages, err := pyramid(tiled[0], append(tiled[1:], tiled[0].Sub...), f.size)
 	if err != nil {
 		return err
 	}
 	if err := s.usePages(pages); err != nil {
 		return err
-	}
-	text, err := tiled[0].Text(tiff.ImageDescription, maxDescription)
-	if err != nil {
-		return err
-	}
-	if s.mpp = aperioMPP(text); s.mpp.Valid() {
-		return nil
 	}
 	s.mpp, err = tiffMPP(tiled[0], tiled[0])
 	return err
@@ -54,6 +45,9 @@ func openAperio(s *Slide, f *input) error {
 
 // aperioMPP finds "MPP = 0.4990" between the bars of a description.
 func aperioMPP(text string) wsi.MPP {
+	if !strings.HasPrefix(text, aperioPrefix) {
+		return wsi.MPP{}
+	}
 	for field := range strings.SplitSeq(text, "|") {
 		key, value, found := strings.Cut(field, "=")
 		if !found || strings.TrimSpace(key) != "MPP" {

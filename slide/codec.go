@@ -34,11 +34,11 @@ func codecOf(compression uint64) (codec, error) {
 		return codec{name: "deflate", kind: kindDeflate, predicts: true}, nil
 	case 32773:
 		return codec{name: "PackBits", kind: kindPackBits}, nil
-	case 33003: // Aperio
+	case 33003, 33004: // Aperio; libvips, which stores luma and chroma and calls it RGB
 		return codec{name: "JPEG 2000", kind: kindJPEG2000, ycc: true}, nil
 	case 33005: // Aperio
 		return codec{name: "JPEG 2000", kind: kindJPEG2000, rgb: true}, nil
-	case 33004, 34712: // libvips and others; the directory tells the colours
+	case 34712: // the directory tells the colours
 		return codec{name: "JPEG 2000", kind: kindJPEG2000}, nil
 	case 50000:
 		return codec{name: "zstd", kind: kindZstd, predicts: true}, nil

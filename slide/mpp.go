@@ -20,15 +20,17 @@ func plausible(x, y float64) wsi.MPP {
 	return wsi.MPP{X: x, Y: y}
 }
 
-// tiffMPP returns the scale of a page: from OME's metadata on the file's first
-// page, else from the page's resolution; zero where neither knows.
+// tiffMPP returns the scale of a page: from Aperio's or OME's description on the
+// file's first page, else from the page's resolution; zero where neither knows.
 func tiffMPP(base, first *tiff.Directory) (wsi.MPP, error) {
 	text, err := first.Text(tiff.ImageDescription, maxDescription)
 	if err != nil {
 		return wsi.MPP{}, err
 	}
-	if mpp := omeMPP(text); mpp.Valid() {
-		return mpp, nil
+	for _, describe := range []func(string) wsi.MPP{aperioMPP, omeMPP} {
+		if mpp := describe(text); mpp.Valid() {
+			return mpp, nil
+		}
 	}
 	unit, err := base.Uint(tiff.ResolutionUnit, 2)
 	if err != nil {
