@@ -143,7 +143,7 @@ func TestTheBaselineFiresOnCrowdedNucleiOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	nucleus, basaloid := [3]float64{0.33, 0.22, 0.50}, [3]float64{0.62, 0.48, 0.70}
-	stroma, glass, ink := [3]float64{0.91, 0.72, 0.82}, [3]float64{0.97, 0.97, 0.97}, [3]float64{0.05, 0.05, 0.10}
+	stroma, glass := [3]float64{0.91, 0.72, 0.82}, [3]float64{0.97, 0.97, 0.97}
 	// cells paints round nuclei of 7 µm, spacingUM apart, on a ground.
 	cells := func(ground [3]float64, spacingUM float64) func(c, y, x int) float64 {
 		return func(c, y, x int) float64 {
@@ -162,10 +162,13 @@ func TestTheBaselineFiresOnCrowdedNucleiOnly(t *testing.T) {
 		lo, hi float64
 	}{
 		"a nest":           {cells(basaloid, 8), 0.9, 1},
-		"half a nest":      {func(ch, y, x int) float64 { return half(x, cells(basaloid, 8), plain(stroma))(ch, y, x) }, 0.5, 1},
+		"half a nest":      {half(cells(basaloid, 8), plain(stroma)), 0.5, 1},
 		"stroma":           {plain(stroma), 0, 0.05},
 		"glass":            {plain(glass), 0, 0.05},
-		"ink":              {plain(ink), 0, 0.05},
+		"black ink":        {plain([3]float64{0.05, 0.05, 0.10}), 0, 0.05},
+		"green ink":        {plain([3]float64{0.33, 0.62, 0.47}), 0, 0.05},
+		"blue ink":         {plain([3]float64{0.15, 0.25, 0.60}), 0, 0.05},
+		"lymphocytes":      {cells(stroma, 8.5), 0, 0.1},
 		"scattered nuclei": {cells(stroma, 20), 0, 0.05},
 		"loose nuclei":     {cells(stroma, 11), 0, 0.1},
 	} {
@@ -176,9 +179,12 @@ func TestTheBaselineFiresOnCrowdedNucleiOnly(t *testing.T) {
 	}
 }
 
-func half(x int, left, right func(c, y, x int) float64) func(c, y, x int) float64 {
-	if x < 112 {
-		return left
+// half paints one picture to the left of another, in a patch of 224 px.
+func half(left, right func(c, y, x int) float64) func(c, y, x int) float64 {
+	return func(c, y, x int) float64 {
+		if x < 112 {
+			return left(c, y, x)
+		}
+		return right(c, y, x)
 	}
-	return right
 }
