@@ -67,6 +67,7 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 	})
 	root.AddCommand(
 		newDetect(std),
+		newSynth(std),
 		newBench(std),
 		newVersion(std),
 	)
