@@ -209,7 +209,10 @@ func dataURL(kind string, b []byte) template.URL {
 
 // mm2 gives small areas the decimals they need.
 func mm2(v float64) string {
-	if v < 1 {
+	switch {
+	case v == 0:
+		return "0"
+	case v < 1:
 		return strconv.FormatFloat(v, 'f', 3, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 2, 64)

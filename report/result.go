@@ -227,5 +227,8 @@ func indented(v any) ([]byte, error) {
 
 func roundTo(v float64, decimals int) float64 {
 	s := math.Pow10(decimals)
+	if math.Abs(v) > 1<<53/s {
+		return v // has no such decimals, and v*s may overflow
+	}
 	return math.Round(v*s) / s
 }
