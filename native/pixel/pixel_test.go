@@ -41,7 +41,7 @@ func TestItGivesTheBytesOfTheReference(t *testing.T) {
 		n := 3 * outW * outH
 		want := make([]byte, n)
 		patch.Resample(want, src, w, h, x, y)
-		for name, resample := range map[string]patch.ResampleFunc{"vectors": pixel.Resample, "plain": pixel.Plain} {
+		for name, resample := range pixel.Kernels() {
 			got := bytes.Repeat([]byte{0xA5}, n+64) // what lies behind dst has to stay
 			resample(got[:n:n], src, w, h, x, y)
 			name = fmt.Sprintf("%s: %dx%d with %d, %d taps to %dx%d", name, w, h, x.N, y.N, outW, outH)
@@ -84,7 +84,9 @@ func BenchmarkResample(b *testing.B) {
 	for _, c := range []struct{ in, out int }{{212, 224}, {448, 224}, {230, 224}} {
 		x, w := wsi.NewTaps(c.in+4, 2, float64(c.in), c.out), c.in+4
 		src, dst := noise(rand.New(rand.NewPCG(1, 1)), 3*w*w), make([]byte, 3*c.out*c.out)
-		for name, f := range map[string]patch.ResampleFunc{"go": patch.Resample, "c": pixel.Resample, "plain c": pixel.Plain} {
+		all := pixel.Kernels()
+		all["go"] = patch.Resample
+		for name, f := range all {
 			b.Run(fmt.Sprintf("%dto%d/%s", c.in, c.out, name), func(b *testing.B) {
 				for b.Loop() {
 					f(dst, src, w, w, x, x)
