@@ -1,0 +1,62 @@
+package cli_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"bcc/cli"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"bcc": func() {
+			os.Exit(cli.Run(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+		},
+	})
+}
+
+// TestItBehavesAsTyped runs testdata/script/*.txtar: the command line as a user
+// types it. Scripts that need the engine ask for [engine], those that need the
+// real slides for [shared].
+func TestItBehavesAsTyped(t *testing.T) {
+	t.Parallel()
+	library := engineLibrary()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("BCC_ENGINE_LIBRARY", library)
+			env.Setenv("SHARED", sharedDir())
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			switch name {
+			case "engine":
+				_, err := os.Stat(library)
+				return cgo && err == nil, nil
+			case "shared":
+				_, err := os.Stat(sharedDir())
+				return err == nil, nil
+			}
+			return false, nil
+		},
+	})
+}
+
+// engineLibrary is where scripts/setup.sh puts the engine.
+func engineLibrary() string {
+	path, _ := filepath.Abs("../.deps/onnxruntime/libonnxruntime.so.1")
+	return path
+}
+
+// sharedDir holds the real slides, beside the checkout or where BCC_SHARED says.
+func sharedDir() string {
+	if dir := os.Getenv("BCC_SHARED"); dir != "" {
+		return dir
+	}
+	dir, _ := filepath.Abs("../../shared")
+	return dir
+}
