@@ -33,7 +33,7 @@ import (
 
 // Opset is the version of the standard operators that graphs are written in. 18
 // is the first where axes are inputs of every reduction; the engine's fast paths
-// are the same up to 23.
+// are the same in later ones.
 const Opset = 18
 
 // Batch stands in a shape for the one extent that is not known before the graph

@@ -142,6 +142,23 @@ func TestItSaysWhatIsWrongWithABundle(t *testing.T) {
 	}
 }
 
+func TestItStopsReadingAtItsLimits(t *testing.T) {
+	t.Parallel()
+	net := network(2, dims(1, 3, 224, 224)...)
+	folder := bundle(fmt.Sprintf(foreign, hash(net)), net)
+	for name, l := range map[string]model.Limits{
+		"card": {CardBytes: 100, FileBytes: 1 << 20, Files: 16}, "file": {CardBytes: 1 << 20, FileBytes: int64(len(net)) - 1, Files: 16},
+		"files": {CardBytes: 1 << 20, FileBytes: 1 << 20},
+	} {
+		if _, err := model.OpenWithin(folder, l); err == nil || !strings.Contains(err.Error(), "at most") {
+			t.Errorf("%s: %v, want a limit", name, err)
+		}
+	}
+	if _, err := model.OpenWithin(folder, model.Limits{CardBytes: 1 << 20, FileBytes: int64(len(net)), Files: 1}); err != nil {
+		t.Errorf("exactly at the limits: %v", err)
+	}
+}
+
 func TestItTellsTheChecksumToPaste(t *testing.T) {
 	t.Parallel()
 	net := network(2, dims(1, 3, 224, 224)...)

@@ -7,9 +7,9 @@ import (
 	"bcc/fault"
 )
 
-// MaxOpset is the newest standard operator set that the engine in use speaks for
-// certain (ONNX Runtime 1.24, the oldest we accept).
-const MaxOpset = 23
+// MaxOpset is the newest standard operator set that the engine in use speaks
+// (measured on ONNX Runtime 1.30).
+const MaxOpset = 26
 
 // Check proves what an engine relies on: a known operator set, every name given
 // once and before its use, every constant as long as its shape says and inside the
