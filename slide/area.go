@@ -1,5 +1,7 @@
 package slide
 
+import "sync"
+
 // areaBits is the precision of one axis of areaTaps: the weights of an output
 // pixel sum to exactly 1<<areaBits, those of both axes to 1<<24, and a byte times
 // that still fits 32 bits.
@@ -68,50 +70,68 @@ func (t areaTaps) outputs(from, to int) (lo, hi int) {
 	return lo, hi
 }
 
-// sums accumulates an area average out of pieces that come in any order. It holds
-// darkness, 255 minus value, so that what never comes is white.
+// sums accumulates an area average out of pieces that come in any order, from any
+// number of goroutines. It holds darkness, 255 minus value, so that what never
+// comes is white.
 type sums struct {
 	x, y areaTaps
 	w    int
-	acc  []uint32 // 3 an output pixel
-	row  []uint32 // scratch: one row, averaged across
+	acc  []uint32     // 3 an output pixel
+	rows []sync.Mutex // one an output row
 }
 
 func newSums(x, y areaTaps) *sums {
 	w, h := len(x.first), len(y.first)
-	return &sums{x: x, y: y, w: w, acc: make([]uint32, 3*w*h), row: make([]uint32, 3*w)}
+	return &sums{x: x, y: y, w: w, acc: make([]uint32, 3*w*h), rows: make([]sync.Mutex, h)}
+}
+
+// adder is one goroutine's way of adding to sums.
+type adder struct {
+	*sums
+	across, down []uint32 // scratch: a row averaged across, and rows of it added up
+}
+
+func (s *sums) adder() *adder {
+	return &adder{s, make([]uint32, 3*s.w), make([]uint32, 3*s.w)}
 }
 
 // add accounts for the w×h piece at (x0, y0) of the input. stride is in pixels.
-func (s *sums) add(pix []byte, x0, y0, w, h, stride int) {
+func (a *adder) add(pix []byte, x0, y0, w, h, stride int) {
 	if w <= 0 || h <= 0 { // all of it is padding
 		return
 	}
-	left, right := s.x.outputs(x0, x0+w)
-	top, bottom := s.y.outputs(y0, y0+h)
+	left, right := a.x.outputs(x0, x0+w)
+	top, bottom := a.y.outputs(y0, y0+h)
+	n := 3 * (right - left)
 	for o := top; o < bottom; o++ {
-		first := int(s.y.first[o])
-		weights := s.y.weight[s.y.start[o]:s.y.start[o+1]]
-		for k, wy := range weights {
+		down := a.down[:n]
+		clear(down)
+		first := int(a.y.first[o])
+		for k, wy := range a.y.weight[a.y.start[o]:a.y.start[o+1]] {
 			y := first + k - y0
 			if y < 0 || y >= h || wy == 0 {
 				continue
 			}
-			s.across(pix[3*y*stride:3*(y*stride+w)], x0, left, right)
-			acc := s.acc[3*(o*s.w+left) : 3*(o*s.w+right)]
-			for i, v := range s.row[:len(acc)] {
-				acc[i] += uint32(wy) * v
+			a.average(pix[3*y*stride:3*(y*stride+w)], x0, left, right)
+			for i, v := range a.across[:n] {
+				down[i] += uint32(wy) * v
 			}
 		}
+		a.rows[o].Lock()
+		acc := a.acc[3*(o*a.w+left):][:n]
+		for i, v := range down {
+			acc[i] += v
+		}
+		a.rows[o].Unlock()
 	}
 }
 
-// across averages one row of a piece into s.row, for the outputs [left, right).
-func (s *sums) across(pix []byte, x0, left, right int) {
+// average averages one row of a piece across, for the outputs [left, right).
+func (a *adder) average(pix []byte, x0, left, right int) {
 	n := len(pix) / 3
 	for o := left; o < right; o++ {
-		weights := s.x.weight[s.x.start[o]:s.x.start[o+1]]
-		at := int(s.x.first[o]) - x0
+		weights := a.x.weight[a.x.start[o]:a.x.start[o+1]]
+		at := int(a.x.first[o]) - x0
 		if at < 0 {
 			weights = weights[-at:]
 			at = 0
@@ -128,7 +148,7 @@ func (s *sums) across(pix []byte, x0, left, right int) {
 			p = p[3:]
 		}
 		i := 3 * (o - left)
-		s.row[i], s.row[i+1], s.row[i+2] = r, g, b
+		a.across[i], a.across[i+1], a.across[i+2] = r, g, b
 	}
 }
 

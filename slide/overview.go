@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"runtime"
-	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -65,7 +64,6 @@ func (s *Slide) average(ctx context.Context, l *level, ov *wsi.Overview) error {
 	if l.ordered || l.cost > 0 {
 		workers = 1
 	}
-	var mu sync.Mutex
 	var next atomic.Int64
 	eg, ctx := errgroup.WithContext(ctx)
 	for range workers {
@@ -77,6 +75,7 @@ func (s *Slide) average(ctx context.Context, l *level, ov *wsi.Overview) error {
 			defer free()
 			buf := s.bufs.get(3 * halved(l.Tile.W, reduce) * halved(l.Tile.H, reduce))
 			defer s.bufs.put(buf)
+			part := acc.adder()
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= l.cols*l.rows {
@@ -97,9 +96,7 @@ func (s *Slide) average(ctx context.Context, l *level, ov *wsi.Overview) error {
 					return wrap(err, "segment (%d,%d)", i%l.cols, i/l.cols)
 				}
 				x, y := seg.X>>reduce, seg.Y>>reduce
-				mu.Lock()
-				acc.add(buf, x, y, min(w, in.W-x), min(h, in.H-y), w)
-				mu.Unlock()
+				part.add(buf, x, y, min(w, in.W-x), min(h, in.H-y), w)
 			}
 		})
 	}

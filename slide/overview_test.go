@@ -59,6 +59,21 @@ func TestItAveragesByArea(t *testing.T) {
 	}
 }
 
+func TestItMakesTheSameOverviewEveryTime(t *testing.T) {
+	t.Parallel()
+	p := &tifftest.Page{W: 700, H: 500, Pix: pattern(700, 500, 3), TileW: 32, TileH: 32} // hundreds of tiles in any order
+	s := openBytes(t, tifftest.Write(tifftest.Format{}, p), slide.Config{})
+	first, err := s.Overview(t.Context(), 7.3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if ov, err := s.Overview(t.Context(), 7.3); err != nil || !bytes.Equal(ov.Pix, first.Pix) {
+			t.Fatalf("another picture, or %v", err)
+		}
+	}
+}
+
 func TestItTakesTheOverviewFromTheCoarsestLevelThatWillDo(t *testing.T) {
 	t.Parallel()
 	fine, coarse := tiled(256, 192), reduced(tiled(64, 48))

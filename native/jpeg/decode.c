@@ -54,8 +54,12 @@ static void on_message(j_common_ptr info, int level) {
 
 static void on_output(j_common_ptr info) { (void)info; }
 
+// A large image gets fewer scans, so that none takes more than a second or so.
 static void on_progress(j_common_ptr info) {
 	bcc_jpeg_decoder *d = info->client_data;
+	double pixels = (double)d->info.image_width * d->info.image_height;
+	if (d->info.input_scan_number > 20 && d->info.input_scan_number * pixels > (double)(1 << 29))
+		fail(d, BCC_JPEG_CORRUPT, "more scans of so large an image than it can need");
 	if (d->info.input_scan_number > d->max_scans) fail(d, BCC_JPEG_CORRUPT, "more scans than an image can need");
 }
 
