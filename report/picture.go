@@ -36,27 +36,25 @@ func shrink(ov *wsi.Overview) *wsi.Overview {
 	}
 	out := wsi.NewImage(max(int(w*f), 1), max(int(h*f), 1))
 	from, to := spans(ov.W, out.W), spans(ov.H, out.H)
-	sums := make([]uint32, 3*out.W)
+	column := make([]uint32, 3*ov.W) // sums down the rows of one output row
 	for y := range out.H {
-		clear(sums)
+		clear(column)
 		for sy := to[y][0]; sy < to[y][1]; sy++ {
 			row := ov.Row(sy)
-			for x, s := range from {
-				var r, g, b uint32
-				for p := row[3*s[0] : 3*s[1]]; len(p) >= 3; p = p[3:] {
-					r, g, b = r+uint32(p[0]), g+uint32(p[1]), b+uint32(p[2])
-				}
-				sums[3*x] += r
-				sums[3*x+1] += g
-				sums[3*x+2] += b
+			sums := column[:len(row)]
+			for i, v := range row {
+				sums[i] += uint32(v)
 			}
 		}
 		row := out.Row(y)
-		for x, s := range from {
-			n := uint32((s[1] - s[0]) * (to[y][1] - to[y][0]))
-			for c := range 3 {
-				row[3*x+c] = byte((sums[3*x+c] + n/2) / n)
+		for _, s := range from {
+			var r, g, b uint32
+			for c := column[3*s[0] : 3*s[1]]; len(c) >= 3; c = c[3:] {
+				r, g, b = r+c[0], g+c[1], b+c[2]
 			}
+			n := uint32((s[1] - s[0]) * (to[y][1] - to[y][0]))
+			row[0], row[1], row[2] = byte((r+n/2)/n), byte((g+n/2)/n), byte((b+n/2)/n)
+			row = row[3:]
 		}
 	}
 	return &wsi.Overview{
@@ -131,17 +129,17 @@ func layer(h *aggregate.Heatmap) ([]byte, error) {
 	if h.Cols == 0 {
 		return nil, nil
 	}
-	const steps = 100
+	const levels = 100
 	pal := color.Palette{color.NRGBA{}}
-	for i := range steps + 1 {
-		p := float64(i) / steps
+	for i := range levels + 1 {
+		p := float64(i) / levels
 		c := ramp(p)
 		pal = append(pal, color.NRGBA{c.R, c.G, c.B, uint8(255 * opacity(p))})
 	}
 	m := image.NewPaletted(image.Rect(0, 0, h.Cols, h.Rows), pal)
 	for i, v := range h.Vote {
 		if v == v {
-			m.Pix[i] = 1 + uint8(math.Round(float64(v)*steps))
+			m.Pix[i] = 1 + uint8(math.Round(float64(v)*levels))
 		}
 	}
 	var b bytes.Buffer
