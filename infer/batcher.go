@@ -17,15 +17,15 @@ import (
 type Batcher struct {
 	cfg     Config
 	log     *slog.Logger
-	runners []Runner
+	workers []*worker
 
 	slots chan struct{} // one for each patch held; a full channel makes Scores wait
-	wake  chan struct{} // holds a token when a batch is ready; cap 1
 
 	mu    sync.Mutex
-	items []item // waiting, oldest first
-	open  int    // Scores that may still bring patches
-	due   bool   // the oldest have waited for MaxDelay: a short batch may go
+	items []item    // waiting, oldest first
+	idle  []*worker // waiting for a batch of their size
+	open  int       // Scores that may still bring patches
+	due   bool      // the oldest have waited for MaxDelay: a short batch may go
 	since time.Time
 	timer *time.Timer // sets due, MaxDelay after since
 	alive int         // runners not lost
@@ -39,6 +39,14 @@ type item struct {
 	job   *job
 }
 
+// worker is one runner and its goroutine.
+type worker struct {
+	index  int
+	runner Runner
+	batch  int           // patches it takes at once
+	wake   chan struct{} // a token for each time it is taken off the idle list; cap 1
+}
+
 // New returns a batcher over the runners, of which there must be at least one.
 // Nothing is scored until Run is called.
 func New(cfg Config, runners []Runner) (*Batcher, error) {
@@ -48,14 +56,20 @@ func New(cfg Config, runners []Runner) (*Batcher, error) {
 	if len(runners) == 0 {
 		return nil, fault.New(fault.Invalid, "batcher: no runner")
 	}
+	b := &Batcher{cfg: cfg, alive: len(runners), log: cfg.Logger}
+	largest, sum := 0, 0
+	for i, r := range runners {
+		w := &worker{index: i, runner: r, batch: cfg.Batch, wake: make(chan struct{}, 1)}
+		if s, ok := r.(Sized); ok {
+			w.batch = min(max(s.Batch(), 1), maxHeld)
+		}
+		b.workers = append(b.workers, w)
+		largest, sum = max(largest, w.batch), sum+w.batch
+	}
 	if cfg.Queue == 0 {
-		cfg.Queue = 2 * cfg.Batch * len(runners)
+		cfg.Queue = 2 * sum
 	}
-	b := &Batcher{
-		cfg: cfg, runners: runners, alive: len(runners), log: cfg.Logger,
-		slots: make(chan struct{}, max(cfg.Queue, cfg.Batch)), // below a batch, none would ever fill
-		wake:  make(chan struct{}, 1),
-	}
+	b.slots = make(chan struct{}, max(cfg.Queue, largest)) // below a batch, none would ever fill
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -75,8 +89,8 @@ func (b *Batcher) Run(ctx context.Context) error {
 	}
 
 	eg, egCtx := errgroup.WithContext(ctx)
-	for i, r := range b.runners {
-		eg.Go(func() error { return b.work(egCtx, i, r) })
+	for _, w := range b.workers {
+		eg.Go(func() error { return b.work(egCtx, w) })
 	}
 	err := eg.Wait()
 
@@ -101,18 +115,18 @@ func stopped(ctx context.Context) error {
 
 // work is the life of one runner's goroutine. It returns an error only when the
 // last runner is lost, which ends the others' ctx too.
-func (b *Batcher) work(ctx context.Context, index int, r Runner) error {
+func (b *Batcher) work(ctx context.Context, w *worker) error {
 	var (
 		n     = b.cfg.Outputs
-		batch = make([]item, 0, b.cfg.Batch)
-		pix   = make([][]byte, 0, b.cfg.Batch)
-		rows  = make([]float32, b.cfg.Batch*n)
+		batch = make([]item, 0, w.batch)
+		pix   = make([][]byte, 0, w.batch)
+		rows  = make([]float32, w.batch*n)
 	)
 	for ctx.Err() == nil {
-		batch = b.take(batch[:0])
+		batch = b.take(w, batch[:0])
 		if len(batch) == 0 {
 			select {
-			case <-b.wake:
+			case <-w.wake:
 			case <-ctx.Done():
 			}
 			continue
@@ -121,7 +135,7 @@ func (b *Batcher) work(ctx context.Context, index int, r Runner) error {
 		for _, it := range batch {
 			pix = append(pix, it.patch.Pix)
 		}
-		err := r.Run(ctx, pix, rows[:len(batch)*n])
+		err := w.runner.Run(ctx, pix, rows[:len(batch)*n])
 		switch {
 		case err == nil:
 			for i, it := range batch {
@@ -131,7 +145,7 @@ func (b *Batcher) work(ctx context.Context, index int, r Runner) error {
 		case ctx.Err() != nil:
 			b.finish(batch, stopped(ctx))
 		case fault.Of(err) == fault.Unavailable:
-			return b.retire(index, batch, err)
+			return b.retire(w, batch, err)
 		default:
 			b.finish(batch, fault.New(fault.Of(err), "run a batch of %d patches: %w", len(batch), err))
 		}
@@ -143,81 +157,23 @@ func (b *Batcher) work(ctx context.Context, index int, r Runner) error {
 
 // retire takes a runner that lost its device out of service. Its patches go back
 // to the head of the queue for the others; without others they fail, and so does Run.
-func (b *Batcher) retire(index int, batch []item, err error) error {
+func (b *Batcher) retire(w *worker, batch []item, err error) error {
 	b.mu.Lock()
 	b.alive--
 	left := b.alive
 	if left > 0 {
 		b.items = append(append(make([]item, 0, len(batch)+len(b.items)), batch...), b.items...)
 		b.due = true
+		b.rouse()
 	}
 	b.mu.Unlock()
-	b.log.Warn("runner lost", "runner", index, "runners_left", left, "error", err)
+	b.log.Warn("runner lost", "runner", w.index, "runners_left", left, "error", err)
 	if left > 0 {
-		b.signal()
 		return nil
 	}
 	err = fault.New(fault.Unavailable, "the last runner is lost: %w", err)
 	b.finish(batch, err)
 	return err
-}
-
-// take appends the next batch to dst, nothing when none is ready, and passes the
-// word on when one more is ready behind it.
-func (b *Batcher) take(dst []item) []item {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.ready() {
-		return dst
-	}
-	n := min(b.cfg.Batch, len(b.items))
-	dst = append(dst, b.items[:n]...)
-	left := copy(b.items, b.items[n:])
-	clear(b.items[left:])
-	b.items = b.items[:left]
-	b.due = false
-	if left > 0 {
-		b.startDelay()
-	}
-	if b.ready() {
-		b.signal() // two batches may have shared a token, had nobody been waiting yet
-	}
-	return dst
-}
-
-// ready reports whether a batch may go: it is full, or it has waited long enough,
-// or nobody is left who could fill it. The caller holds mu.
-func (b *Batcher) ready() bool {
-	return len(b.items) >= b.cfg.Batch || len(b.items) > 0 && (b.open == 0 || b.due)
-}
-
-func (b *Batcher) signal() {
-	select {
-	case b.wake <- struct{}{}:
-	default: // a token is already there; whoever takes it sees this too
-	}
-}
-
-// startDelay gives the patches now waiting MaxDelay to be joined by more. The
-// caller holds mu.
-func (b *Batcher) startDelay() {
-	b.since = time.Now()
-	if b.timer == nil {
-		b.timer = time.AfterFunc(b.cfg.MaxDelay, b.delayOver)
-		return
-	}
-	b.timer.Reset(b.cfg.MaxDelay)
-}
-
-func (b *Batcher) delayOver() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	// A late timer may belong to patches that have gone: the ones now here have
-	// their own, still running.
-	if len(b.items) > 0 && time.Since(b.since) >= b.cfg.MaxDelay {
-		b.due = true
-		b.signal()
-	}
 }
 
 // finish ends each item: err, when there is one, fails its job, and its pixels

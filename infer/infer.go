@@ -32,10 +32,16 @@ type Runner interface {
 	Close() error
 }
 
+// Sized is a Runner that says how many patches it takes at once, so that a GPU and
+// the cores beside it can share one Batcher.
+type Sized interface {
+	Batch() int
+}
+
 // Config says how batches are made.
 type Config struct {
-	// Batch is the number of patches a runner takes at once. Default 4: between 2
-	// and 8 a core's cache still holds the activations (docs/benchmarks.md).
+	// Batch is the number of patches that a runner takes at once if it is not Sized.
+	// Default 4: up to 8 a core's cache still holds the activations.
 	Batch int
 	// PatchPx is the side of a patch as the model sees it. No default: the model says it.
 	PatchPx int

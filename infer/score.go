@@ -85,11 +85,8 @@ func (b *Batcher) enter() {
 func (b *Batcher) leave() {
 	b.mu.Lock()
 	b.open--
-	ready := b.ready()
+	b.rouse() // nobody may be left to fill the last batch
 	b.mu.Unlock()
-	if ready {
-		b.signal() // nobody may be left to fill the last batch
-	}
 }
 
 // feed queues the patches until there are no more (nil), the job has failed (nil)
@@ -143,20 +140,16 @@ func (b *Batcher) check(p wsi.Patch, out []float32) error {
 // add queues an item for which a slot is held.
 func (b *Batcher) add(it item) error {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.ended != nil {
-		b.mu.Unlock()
-		return b.ended // written once
+		return b.ended
 	}
 	it.job.held.Add(1)
 	b.items = append(b.items, it)
-	ready := b.ready()
-	if len(b.items) == 1 && !ready {
+	if len(b.items) == 1 {
 		b.startDelay()
 	}
-	b.mu.Unlock()
-	if ready {
-		b.signal()
-	}
+	b.rouse()
 	return nil
 }
 

@@ -58,7 +58,7 @@ func Open(onnx []byte, cfg Config) (*Model, error) {
 		}
 		_, missing := gpuMemory(want.index)
 		if !want.auto || missing == nil {
-			fallback = fmt.Sprintf("%s cannot be used, running on the CPU: %v", want, err)
+			fallback = fmt.Sprintf("%s cannot be used: %v", want, cause(err))
 		}
 	}
 	m, err := openOn(device{}, onnx, info, cfg)

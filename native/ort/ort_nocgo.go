@@ -42,6 +42,9 @@ type Runner struct{}
 // Run says that this build has no engine.
 func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error { return errNoCgo() }
 
+// Batch returns 0.
+func (r *Runner) Batch() int { return 0 }
+
 // Close does nothing.
 func (r *Runner) Close() error { return nil }
 

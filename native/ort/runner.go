@@ -23,6 +23,7 @@ import (
 // serves one goroutine at a time; several Runners of a Model may run at once.
 type Runner struct {
 	model  *Model
+	batch  int
 	affine C.bcc_affine
 
 	memory  unsafe.Pointer // both tensors', outside Go's heap: the engine keeps pointers into it
@@ -39,7 +40,7 @@ func (m *Model) NewRunner() (*Runner, error) {
 	if err := m.retain(); err != nil {
 		return nil, err
 	}
-	r := &Runner{model: m}
+	r := &Runner{model: m, batch: m.info.Batch}
 	if m.info.Device != cpu {
 		r.thread = newThread()
 	}
@@ -156,6 +157,9 @@ func (r *Runner) check(patches [][]byte, out []float32) error {
 	}
 	return nil
 }
+
+// Batch returns the number of patches a run takes.
+func (r *Runner) Batch() int { return r.batch }
 
 // fill writes the patches to the input, and black where there is none.
 func (r *Runner) fill(patches [][]byte) {
