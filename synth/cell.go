@@ -76,32 +76,78 @@ func newAtlas(seed uint32, mpp float64) *atlas {
 	var at atlas
 	for k := range cellKinds {
 		for v := range cellVariants {
+			m := looks[k].draw(hash(seed, int32(k), int32(v)), mpp)
 			for a := range cellAngles {
-				at[k][v][a] = looks[k].draw(hash(seed, int32(k), int32(v)), math.Pi*float64(a)/cellAngles, mpp)
+				at[k][v][a] = m.turned(math.Pi*float64(a)/cellAngles, mpp)
 			}
 		}
 	}
 	return &at
 }
 
-// draw makes the stamp of one variant at one angle.
-func (l look) draw(seed uint32, angle, mpp float64) stamp {
+// original is a stamp drawn once, finer than the slide, for all its angles.
+type original struct {
+	stamp
+	step  float64 // µm a pixel
+	reach float64 // nothing lies farther from the centre, µm
+}
+
+// draw makes one variant of a look.
+func (l look) draw(seed uint32, mpp float64) original {
 	unit := func(i int32) float64 { return float64(hash(seed, i, -1)>>8)/(1<<23) - 1 } // -1 to 1
 	rx, ry := l.rx*(1+l.vary*unit(0)), l.ry*(1+l.vary*unit(1))
 	edge := 0.45 + 0.5*mpp // µm over which the outline fades
-	reach := math.Max(rx, ry)*(1+l.bumps) + l.body + l.halo + edge
-	s := stamp{half: int(math.Ceil(reach / mpp))}
-	n := 2*s.half + 1
+	o := original{step: 0.75 * mpp, reach: math.Max(rx, ry)*(1+2*l.bumps) + l.body + l.halo + edge}
+	o.half = int(math.Ceil(o.reach/o.step)) + 1
+	n := 2*o.half + 1
+	o.pix = make([]stampPixel, n*n)
+	wide := ry*(1+2*l.bumps) + l.body + 2*l.halo + edge // spindles leave most of the square empty
+	for j := range n {
+		for i := range n {
+			x, y := float64(i-o.half)*o.step, float64(j-o.half)*o.step
+			if math.Abs(y) < math.Max(wide, 2) && x*x+y*y < o.reach*o.reach {
+				o.pix[j*n+i] = l.pixel(seed, unit, rx, ry, edge, x, y)
+			}
+		}
+	}
+	return o
+}
+
+// turned returns the stamp at an angle, at the slide's scale.
+func (o *original) turned(angle, mpp float64) stamp {
+	s := stamp{half: int(math.Ceil(o.reach / mpp))}
+	n, m := 2*s.half+1, 2*o.half+1
 	s.pix = make([]stampPixel, n*n)
 	sin, cos := math.Sincos(angle)
 	for j := range n {
 		for i := range n {
-			x, y := float64(i-s.half)*mpp, float64(j-s.half)*mpp
-			x, y = x*cos+y*sin, y*cos-x*sin
-			s.pix[j*n+i] = l.pixel(seed, unit, rx, ry, edge, x, y)
+			x, y := float64(i-s.half)*mpp/o.step, float64(j-s.half)*mpp/o.step
+			x, y = x*cos+y*sin+float64(o.half), y*cos-x*sin+float64(o.half)
+			u, v := int32(x*256), int32(y*256)
+			k, l := int(u>>8), int(v>>8)
+			if x < 0 || y < 0 || k+1 >= m || l+1 >= m {
+				continue
+			}
+			s.pix[j*n+i] = mixed(o.pix[l*m+k:], o.pix[(l+1)*m+k:], u&255, v&255)
 		}
 	}
 	return s
+}
+
+// mixed interpolates between two neighbours in each of two rows; stains count by
+// their cover, since an empty pixel has none.
+func mixed(a, b []stampPixel, u, v int32) stampPixel {
+	w := [4]int32{(256 - u) * (256 - v), u * (256 - v), (256 - u) * v, u * v}
+	var cover, h, e int32
+	for i, p := range [4]stampPixel{a[0], a[1], b[0], b[1]} {
+		c := w[i] >> 4 * int32(p.cover) >> 4
+		cover, h, e = cover+c, h+c*int32(p.h)>>8, e+c*int32(p.e)>>8
+	}
+	if cover < 256 {
+		return stampPixel{}
+	}
+	c := cover >> 8
+	return stampPixel{uint8(min(c, 255)), uint8(min(h/c, 255)), uint8(min(e/c, 255))}
 }
 
 // pixel shades one place of a stamp, in the cell's own frame.

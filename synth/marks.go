@@ -54,7 +54,7 @@ func newMarks(r *rand.Rand, s *Scene) marks {
 	if chance(r, 0.3) {
 		b := blurred{x: between(r, 0.2, 0.8) * w, y: between(r, 0.2, 0.8) * h,
 			r: between(r, 0.08, 0.25) * math.Min(w, h), radius: 2 + r.IntN(maxBlur-2)}
-		b.box = box{b.x - b.r, b.y - b.r, b.x + b.r, b.y + b.r}
+		b.box = box{b.x - b.r, b.y - b.r, b.x + b.r, b.y + b.r}.grow(cell8) // the reach of a lattice node
 		m.blurs = append(m.blurs, b)
 	}
 	return m
@@ -71,7 +71,7 @@ func wander(r *rand.Rand, x, y, angle, step, turn, radius float64, n int) ([]cap
 		x, y = nx, ny
 		b = b.union(box{x, y, x, y})
 	}
-	return line, b.grow(radius * 1.5)
+	return line, b.grow(radius*1.5 + 30) // rough edges, and the reach of a lattice node
 }
 
 func newFold(r *rand.Rand, sec *section) fold {
