@@ -41,6 +41,9 @@ func TestItBuildsEveryNetworkWithAnOpenOrFixedBatch(t *testing.T) {
 	t.Parallel()
 	for _, name := range net.Names() {
 		for _, batch := range []int{0, 4} {
+			if large := name == "resnet34" || name == "resnet50"; large && (batch > 0 || testing.Short()) {
+				continue // the same description as resnet18, and seconds under the race detector
+			}
 			n, err := net.Describe(name, net.Config{PatchPx: 160, Batch: batch})
 			if err != nil {
 				t.Fatal(err)
@@ -88,7 +91,11 @@ func TestItGivesTheSameBytesForTheSameSeed(t *testing.T) {
 
 func TestItKeepsTheScaleOfWhatFlowsThrough(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"resnet18", "mobilenetv3-small"} {
+	names := []string{"mobilenetv3-small"}
+	if !testing.Short() { // seconds under the race detector
+		names = append(names, "resnet18")
+	}
+	for _, name := range names {
 		n, err := net.Build(name, net.Config{PatchPx: 32, Seed: 7})
 		if err != nil {
 			t.Fatal(err)
