@@ -6,7 +6,6 @@ import (
 	"os"
 
 	"bcc/fault"
-	"bcc/wsi"
 )
 
 // Write makes dir where it is missing and writes the whole set into it, in place
@@ -19,30 +18,56 @@ func Write(dir string, in Input) error {
 	return write(osDisk{}, dir, in)
 }
 
-func write(d disk, dir string, in Input) (err error) {
-	if err := in.validate(); err != nil {
+func write(d disk, dir string, in Input) error {
+	files, err := in.files()
+	if err != nil {
 		return fmt.Errorf("write report: %w", err)
+	}
+	if err := save(d, dir, files); err != nil {
+		return fault.New(fault.Unavailable, "write report into %s: %w", dir, err)
+	}
+	return nil
+}
+
+// file is one file of the set, and what writes its content.
+type file struct {
+	name  string
+	write func(io.Writer) error
+}
+
+// files prepares the set in the order of writing: what can go wrong without a
+// disk does so here.
+func (in Input) files() ([]file, error) {
+	if err := in.validate(); err != nil {
+		return nil, err
 	}
 	result, err := in.Result.encode()
 	if err != nil {
-		return fmt.Errorf("write report: %w", err)
+		return nil, err
 	}
 	small := shrink(in.Overview)
 	page, err := newPage(in, small)
 	if err != nil {
-		return fmt.Errorf("write report: %w", err)
+		return nil, err
 	}
 	in.Timing.FormatVersion = FormatVersion
 	timing, err := indented(in.Timing)
 	if err != nil {
-		return fmt.Errorf("write report: timing: %w", err)
+		return nil, fmt.Errorf("timing: %w", err)
 	}
+	threshold := in.Result.Parameters.LesionThreshold
+	return []file{
+		{TimingFile, bytesTo(timing)},
+		{PatchesFile, func(w io.Writer) error { return writePatches(w, in.Grid, in.Probs) }},
+		{LesionsFile, func(w io.Writer) error { return writeLesions(w, in.Answer.Lesions) }},
+		{HeatmapFile, func(w io.Writer) error { return writeHeatmap(w, small, in.Answer, in.Grid.MPP, threshold) }},
+		{PageFile, page.write},
+		{ResultFile, bytesTo(result)}, // last: see set
+	}, nil
+}
 
-	defer func() {
-		if err != nil {
-			err = fault.New(fault.Unavailable, "write report into %s: %w", dir, err)
-		}
-	}()
+// save writes the files as one set. A folder that it made does not outlive an error.
+func save(d disk, dir string, files []file) (err error) {
 	_, statErr := os.Stat(dir)
 	s, err := newSet(d, dir)
 	if err != nil {
@@ -51,23 +76,10 @@ func write(d disk, dir string, in Input) (err error) {
 	defer func() {
 		s.discard()
 		if err != nil && os.IsNotExist(statErr) {
-			d.Remove(dir) // which we made; it stays where something lies in it
+			d.Remove(dir) // stays where something lies in it
 		}
 	}()
-	mpp := in.Grid.MPP
-	for _, f := range []struct {
-		name  string
-		write func(io.Writer) error
-	}{
-		{TimingFile, bytesTo(timing)},
-		{PatchesFile, func(w io.Writer) error { return writePatches(w, in.Grid, in.Probs) }},
-		{LesionsFile, func(w io.Writer) error { return writeLesions(w, in.Answer.Lesions) }},
-		{HeatmapFile, func(w io.Writer) error {
-			return writeHeatmap(w, small, in.Answer, mpp, in.Result.Parameters.LesionThreshold)
-		}},
-		{PageFile, page.write},
-		{ResultFile, bytesTo(result)}, // last: see set
-	} {
+	for _, f := range files {
 		if err := s.add(f.name, f.write); err != nil {
 			return err
 		}
@@ -96,27 +108,4 @@ func (in Input) validate() error {
 		return fault.New(fault.Internal, "overview of scale %v, %v", in.Overview.ScaleX, in.Overview.ScaleY)
 	}
 	return nil
-}
-
-// MaxThumbnails is how many lesions the page shows a picture of, and ThumbnailPx
-// the side it shows them at.
-const (
-	MaxThumbnails = 8
-	ThumbnailPx   = 224
-)
-
-// thumbnailUM is the side of a thumbnail's field: at 224 pixels 2 µm a pixel, the
-// view of a 5× objective, in which nests and their palisades can be told.
-const thumbnailUM = 450
-
-// ThumbnailRect returns the level-0 rectangle to show of a lesion: a field of
-// 450 µm around its peak, moved so that it lies inside the slide.
-func ThumbnailRect(peak wsi.Rect, slide wsi.Size, mpp wsi.MPP) wsi.Rect {
-	fit := func(at, extent, slide int, mpp float64) (from, side int) {
-		side = min(max(int(thumbnailUM/mpp), 1), slide)
-		return min(max(at+extent/2-side/2, 0), slide-side), side
-	}
-	x, w := fit(peak.X, peak.W, slide.W, mpp.X)
-	y, h := fit(peak.Y, peak.H, slide.H, mpp.Y)
-	return wsi.Rect{X: x, Y: y, W: w, H: h}
 }
