@@ -219,7 +219,7 @@ func TestItDoesNotTakeJPEGNoiseForTissue(t *testing.T) {
 func TestItIgnoresInkAndLosesNoTissueToIt(t *testing.T) {
 	t.Parallel()
 	piece := disc(2000, 1500, 800)
-	for name, ink := range map[string]colour{"green": green, "blue": blue, "black": black} {
+	for name, ink := range map[string]colour{"green": green, "blue": blue, "thin blue": {108, 121, 186}, "black": black} {
 		stroke := band(100, 200, 3900, 400) // on glass, wide enough to pass for tissue
 		ring := func(x, y float64) bool { d := math.Hypot(x-2000, y-1500); return d > 900 && d < 1050 }
 		s := newScene(8, 8)
@@ -283,7 +283,8 @@ func TestItFillsFatAndLeavesTheGlassInARing(t *testing.T) {
 func TestItKeepsTheNestsOfBlueAndBrownStains(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]colour{
-		"blue haematoxylin": {105, 103, 165}, "dense nuclei": {75, 60, 120}, "melanin": {95, 70, 55}, "eosin": {225, 120, 150}, "red cells": {200, 90, 70},
+		"blue haematoxylin":              {105, 103, 165},
+		"haematoxylin under a cold lamp": {107, 111, 183}, "dense nuclei": {75, 60, 120}, "melanin": {95, 70, 55}, "eosin": {225, 120, 150}, "red cells": {200, 90, 70},
 		"faded pigment": {150, 139, 127},
 	} {
 		s := newScene(8, 8)

@@ -49,7 +49,7 @@ func stained(bits, pix []byte, cfg Config) {
 
 // ink tells green, blue and black ink from stain. Red ink cannot be told from eosin.
 func ink(r, g, high, chroma int) bool {
-	return (g-r)*4 > chroma || // hue 75° to 225°
-		g > r && chroma*255 > blueSat*high || // hue up to 240°
+	return (g-r)*8 > chroma || // hue up to 232°; pure haematoxylin (Ruifrok 2001) has 246°
+		g > r && chroma*255 > blueSat*high || // hue up to 240°, strong
 		high < blackHigh && chroma*255 < blackSat*high
 }
