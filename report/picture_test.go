@@ -8,6 +8,7 @@ import (
 	"math"
 	"testing"
 
+	"bcc/aggregate"
 	"bcc/wsi"
 )
 
@@ -133,5 +134,31 @@ func TestItDrawsAScaleBarOfARoundLength(t *testing.T) {
 	}
 	if _, px := scaleBar(&wsi.Overview{Image: &wsi.Image{}}, wsi.MPP{}); px != 0 {
 		t.Error("a scale bar without a scale")
+	}
+}
+
+// With overlap, cells begin half an overlap inside the slide: what lies before
+// the first and after the last belongs to none.
+func TestItPaintsNothingBesideTheCells(t *testing.T) {
+	t.Parallel()
+	g := &wsi.Grid{
+		Slide: wsi.Size{W: 400, H: 200}, MPP: wsi.MPP{X: 0.5, Y: 0.5},
+		Patch: wsi.Size{W: 200, H: 200}, Stride: wsi.Size{W: 100, H: 100}, Cols: 3, Rows: 1,
+		Cells: []wsi.Cell{{Col: 0}, {Col: 1}, {Col: 2}},
+	}
+	h, err := aggregate.NewHeatmap(g, []float32{1, 1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ov := &wsi.Overview{Image: wsi.NewImage(400, 200), ScaleX: 1, ScaleY: 1}
+	c := newCanvas(400, 200)
+	c.overlay(ov, h)
+	for y := range 200 {
+		for x := range 400 {
+			inside := x >= 50 && x < 350 && y >= 50 && y < 150
+			if got := c.Pix[y*c.Stride+x] >= greys; got != inside {
+				t.Fatalf("pixel (%d,%d) painted: %v, want %v", x, y, got, inside)
+			}
+		}
 	}
 }
