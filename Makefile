@@ -3,9 +3,10 @@
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
 # make models remake the bundles under models/
+# make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools)
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check vet staticcheck race nocgo fuzz vuln models oracle clean
+.PHONY: help setup build run test check vet staticcheck race nocgo fuzz vuln models e2e oracle clean
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -52,6 +53,9 @@ vuln: setup
 
 models:
 	go run ./models/make
+
+e2e: build
+	go test -tags e2e -v -timeout 60m ./e2e
 
 oracle: setup
 	go test -tags oracle ./slide/...

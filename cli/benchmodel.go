@@ -2,11 +2,45 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/spf13/cobra"
+
+	"bcc/fault"
 	"bcc/grad/net"
 	"bcc/model"
 )
+
+func newBenchBundle(std Streams) *cobra.Command {
+	var out string
+	cmd := &cobra.Command{
+		Use:   "bundle [flags] NETWORK",
+		Short: "Write a network with random weights as a model folder, for bcc detect --model",
+		Long:  "Networks: " + strings.Join(net.Names(), ", ") + ". Random weights: the answers mean nothing.",
+		Args:  wants("network"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			b, err := benchBundle(args[0])
+			if err != nil {
+				return err
+			}
+			if err := os.MkdirAll(out, 0o755); err != nil {
+				return fault.New(fault.Unavailable, "write bundle: %w", err)
+			}
+			for name, data := range map[string][]byte{model.CardFile: b.RawCard, model.ModelFile: b.ONNX} {
+				if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil {
+					return fault.New(fault.Unavailable, "write bundle: %w", err)
+				}
+			}
+			_, err = fmt.Fprintf(std.Out, "%s: random weights, %d bytes; the answers mean nothing\n", filepath.ToSlash(out), len(b.ONNX))
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "bundle", "folder to write to")
+	return cmd
+}
 
 // benchBundle returns a network of the table with random weights, which cost the
 // engine as much as trained ones, or the bundle of that name or folder.
