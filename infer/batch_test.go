@@ -86,7 +86,12 @@ func TestItDoesNotKeepALonelyTailWaiting(t *testing.T) {
 		defer stop()
 		began := time.Now()
 		s := newSlide(t, 19)
-		if err := b.Score(t.Context(), s.send(t.Context()), s.out); err != nil {
+		c := s.channel(0, 19)
+		done := make(chan error, 1)
+		go func() { done <- b.Score(t.Context(), c, s.out) }()
+		synctest.Wait() // 16 are scored, 3 wait, both runners are idle
+		close(c)
+		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 		s.check()

@@ -89,6 +89,52 @@ func TestItRetriesOnAnotherRunnerWhenADeviceIsLost(t *testing.T) {
 	}
 }
 
+func TestItSharesALostBatchAmongAllThatAreIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gate, lose := make(chan struct{}), make(chan struct{})
+		var busy atomic.Int32
+		large := sized{fake(6)}
+		large.Before = func(context.Context, int) error { <-lose; return fault.New(fault.Unavailable, "gone") }
+		runners := []infer.Runner{large}
+		for range 3 {
+			small := sized{fake(2)}
+			small.Before = func(context.Context, int) error { busy.Add(1); <-gate; return nil }
+			runners = append(runners, small)
+		}
+		b, stop := start(t, config(1, time.Second), runners...)
+		defer stop()
+		s := newSlide(t, 12)
+		c := s.channel(0, 0)
+		done := make(chan error, 1)
+		go func() { done <- b.Score(t.Context(), c, s.out) }()
+		for i := range 6 { // the small ones take a pair each
+			c <- s.patch(i)
+		}
+		synctest.Wait()
+		for i := 6; i < 12; i++ { // so the large one gets these
+			c <- s.patch(i)
+		}
+		synctest.Wait()
+		for range 3 {
+			gate <- struct{}{}
+		}
+		synctest.Wait() // the small ones are idle again
+		busy.Store(0)
+		close(lose)
+		synctest.Wait()
+		if n := busy.Load(); n != 3 {
+			t.Errorf("%d of 3 idle runners work on the 6 patches of the one that was lost", n)
+		}
+		close(gate)
+		close(c)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		s.check()
+	})
+}
+
 func TestItFailsEverythingWhenTheLastDeviceIsLost(t *testing.T) {
 	t.Parallel()
 	lost := func(context.Context, int) error { return fault.New(fault.Unavailable, "no device") }

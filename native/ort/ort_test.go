@@ -200,6 +200,7 @@ func TestItRefusesModelsItCannotFeed(t *testing.T) {
 		"an output that is not": {good, ort.Config{Output: "cats"}, fault.Invalid, `"cats"`},
 		"the wrong layout":      {testModel{nhwc: true, shapeless: true}.encode(), ort.Config{PatchPx: 8, Layout: ort.NCHW}, fault.Unsupported, "[4 3 8 8]"},
 		"not a number out":      {testModel{side: 8, nan: true}.encode(), ort.Config{}, fault.Unsupported, "not a number"},
+		"too many outputs":      {identity(), ort.Config{PatchPx: 640, Batch: 1}, fault.Unsupported, "1228800 values a patch"},
 		"a batch too large":     {testModel{batch: 1000, side: 1024}.encode(), ort.Config{}, fault.Invalid, "12000 MB"},
 		"a patch too large":     {testModel{side: 1 << 40}.encode(), ort.Config{}, fault.Unsupported, "larger than"},
 		"a bad device":          {good, ort.Config{Device: "tpu"}, fault.Invalid, `"tpu"`},
