@@ -106,9 +106,10 @@ func Slide(g *wsi.Grid, probs []float32, cfg Config) (*Answer, error) {
 		a.Notes = []string{NoTissue}
 		return a, nil
 	}
-	k := minCells(h, cfg.MinLesionMM2)
-	a.Lesions = lesions(h, cfg.LesionThreshold, k)
-	a.Score = round4(emergence(h, allCells(h), k))
+	f := newForest(h)
+	k := minCells(h, f, cfg.MinLesionMM2)
+	a.Lesions = lesions(h, f, cfg.LesionThreshold, k)
+	a.Score = round4(emergence(h, f, allCells(h), k))
 	a.Prediction, a.Confidence = Decide(a.Score, cfg)
 	return a, nil
 }

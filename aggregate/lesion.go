@@ -24,7 +24,7 @@ type Lesion struct {
 }
 
 // lesions finds the regions of at least k cells that reach the threshold.
-func lesions(h *Heatmap, threshold float64, k int) []Lesion {
+func lesions(h *Heatmap, f *forest, threshold float64, k int) []Lesion {
 	in := make([]bool, len(h.Vote))
 	for i, v := range h.Vote {
 		in[i] = round4(float64(v)) >= threshold // false for NaN
@@ -38,7 +38,7 @@ func lesions(h *Heatmap, threshold float64, k int) []Lesion {
 		region = flood(region[:0], in, h.Cols, int32(i))
 		if len(region) >= k {
 			slices.Sort(region)
-			found = append(found, newLesion(h, region, k))
+			found = append(found, newLesion(h, f, region, k))
 		}
 	}
 	// Regions were met in the order of their first cell, which a stable sort keeps
@@ -66,8 +66,8 @@ func flood(region []int32, in []bool, cols int, start int32) []int32 {
 }
 
 // newLesion measures the region, whose cells are in grid order.
-func newLesion(h *Heatmap, region []int32, k int) Lesion {
-	l := Lesion{Cells: len(region), Score: round4(emergence(h, region, k)), Outline: outline(h, region)}
+func newLesion(h *Heatmap, f *forest, region []int32, k int) Lesion {
+	l := Lesion{Cells: len(region), Score: round4(emergence(h, f, region, k)), Outline: outline(h, region)}
 	var px int64
 	peak := float32(-1)
 	for _, i := range region {

@@ -18,11 +18,12 @@ import (
 // lesion was tried and left: a cell that joins a lesion would lower it.
 //
 // Cells are put in from the highest to the lowest and joined in a union-find. At
-// least k of them must be connected (minCells sees to it).
-func emergence(h *Heatmap, cells []int32, k int) float64 {
+// least k of them must be connected (minCells sees to it). f is empty before and
+// afterwards: one serves all lesions of a slide.
+func emergence(h *Heatmap, f *forest, cells []int32, k int) float64 {
 	order := slices.Clone(cells)
 	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(h.Vote[b], h.Vote[a]) })
-	f := newForest(h)
+	defer f.remove(cells)
 	for _, i := range order {
 		if f.add(i) >= k {
 			return float64(h.Vote[i])
@@ -34,13 +35,14 @@ func emergence(h *Heatmap, cells []int32, k int) float64 {
 // minCells returns how many cells make the smallest lesion: at least one, and no
 // more than the largest connected piece of tissue has, so that a tiny biopsy can
 // be judged too.
-func minCells(h *Heatmap, mm2 float64) int {
+func minCells(h *Heatmap, f *forest, mm2 float64) int {
 	cell := h.grid.MPP.AreaMM2(float64(h.grid.Stride.Area()))
 	k := int(math.Min(math.Ceil(mm2/cell-1e-9), maxCells))
-	f, largest := newForest(h), 1
-	for _, i := range allCells(h) {
+	cells, largest := allCells(h), 1
+	for _, i := range cells {
 		largest = max(largest, f.add(i))
 	}
+	f.remove(cells)
 	return min(max(k, 1), largest)
 }
 
@@ -80,6 +82,13 @@ func (f *forest) add(i int32) int {
 		}
 	}
 	return int(f.size[root])
+}
+
+// remove takes out all cells that were put in.
+func (f *forest) remove(cells []int32) {
+	for _, i := range cells {
+		f.parent[i] = 0
+	}
 }
 
 func (f *forest) find(i int32) int32 {

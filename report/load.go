@@ -100,9 +100,10 @@ func (r Result) validate() error {
 	return nil
 }
 
-// encode returns r as result.json holds it: keys in the order of the types,
-// numbers rounded, lists never null.
-func (r Result) encode() ([]byte, error) {
+// Canonical returns r as result.json holds it: the version and the notice of this
+// program, numbers rounded (probabilities and areas to four decimals), lists never
+// nil. Whoever shows a result elsewhere shows this one.
+func (r Result) Canonical() Result {
 	r.FormatVersion, r.Notice = FormatVersion, Notice
 	r.Slide.MPPUM, r.Model.MPPUM = roundTo(r.Slide.MPPUM, 6), roundTo(r.Model.MPPUM, 6)
 	r.Score, r.Confidence = roundTo(r.Score, 4), roundTo(r.Confidence, 4)
@@ -113,6 +114,12 @@ func (r Result) encode() ([]byte, error) {
 	}
 	r.Lesions = lesions
 	r.Degraded = append([]string{}, r.Degraded...)
+	return r
+}
+
+// encode returns the bytes of result.json: keys in the order of the types.
+func (r Result) encode() ([]byte, error) {
+	r = r.Canonical()
 	if err := r.validate(); err != nil {
 		return nil, err
 	}

@@ -81,6 +81,9 @@ func TestItReadsBackWhatItWrote(t *testing.T) {
 	if r.Prediction != aggregate.BCC || len(r.Lesions) != 2 || r.Tissue.AreaMM2 != 0.6123 {
 		t.Errorf("read %+v", r)
 	}
+	if diff := cmp.Diff(in.Result.Canonical(), r); diff != "" {
+		t.Errorf("the canonical form is not what is written: %s", diff)
+	}
 	p := in.Result.Parameters
 	other := p
 	other.Overlap = 0.5
