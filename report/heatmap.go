@@ -48,6 +48,7 @@ func step(p float32) uint8 { return uint8(min(int(p*steps), steps-1)) + 1 }
 // writeHeatmap writes heatmap.png: the overview in grey, the heat map over it,
 // lesions outlined and numbered, and the legend below.
 func writeHeatmap(w io.Writer, ov *wsi.Overview, a *aggregate.Answer, mpp wsi.MPP, lesionThreshold float64) error {
+	ov = enlarge(ov)
 	c := newCanvas(max(ov.W, minLegendWidth), ov.H+legendHeight)
 	c.overlay(ov, a.Heatmap)
 	for _, l := range a.Lesions {

@@ -19,7 +19,6 @@ import (
 const (
 	maxPictureSide = 2000
 	maxPictureArea = 1_000_000
-	minPictureSide = 512 // of the longer side; smaller ones are enlarged
 	jpegQuality    = 80
 )
 
@@ -28,9 +27,6 @@ const (
 func shrink(ov *wsi.Overview) *wsi.Overview {
 	w, h := float64(ov.W), float64(ov.H)
 	f := min(1, maxPictureSide/max(w, h), math.Sqrt(maxPictureArea/(w*h)))
-	if long := max(w, h); long < minPictureSide {
-		f = math.Floor(minPictureSide / long)
-	}
 	if f == 1 {
 		return ov
 	}
@@ -64,12 +60,30 @@ func shrink(ov *wsi.Overview) *wsi.Overview {
 	}
 }
 
-// spans returns, for each of out pixels, the range of the in pixels it stands for.
+// enlarge repeats the pixels of an overview that is narrower than the legend, a
+// whole number of times, so that heatmap.png shows more than stamps of small slides.
+func enlarge(ov *wsi.Overview) *wsi.Overview {
+	k := min((minLegendWidth+ov.W-1)/ov.W, 2*minLegendWidth/max(ov.W, ov.H))
+	if k <= 1 {
+		return ov
+	}
+	out := wsi.NewImage(k*ov.W, k*ov.H)
+	for y := range out.H {
+		src, dst := ov.Row(y/k), out.Row(y)
+		for x := range out.W {
+			copy(dst[3*x:3*x+3], src[3*(x/k):])
+		}
+	}
+	return &wsi.Overview{Image: out, ScaleX: ov.ScaleX / float64(k), ScaleY: ov.ScaleY / float64(k)}
+}
+
+// spans returns, for each of out pixels, the range of the in pixels it stands
+// for; out is at most in.
 func spans(in, out int) [][2]int {
 	s := make([][2]int, out)
 	for i := range s {
 		a := i * in / out
-		s[i] = [2]int{a, max((i+1)*in/out, a+1)}
+		s[i] = [2]int{a, (i + 1) * in / out}
 	}
 	return s
 }

@@ -162,3 +162,23 @@ func TestItPaintsNothingBesideTheCells(t *testing.T) {
 		}
 	}
 }
+
+func TestItEnlargesSmallOverviewsByWholeNumbers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ in, want wsi.Size }{
+		{wsi.Size{W: 224, H: 224}, wsi.Size{W: 672, H: 672}},
+		{wsi.Size{W: 40, H: 1000}, wsi.Size{W: 40, H: 1000}}, // as wide as the legend it would be as high as a wall
+		{wsi.Size{W: 700, H: 100}, wsi.Size{W: 700, H: 100}},
+		{wsi.Size{W: 1, H: 1}, wsi.Size{W: 620, H: 620}},
+	} {
+		ov := &wsi.Overview{Image: wsi.NewImage(c.in.W, c.in.H), ScaleX: 8, ScaleY: 8}
+		ov.Pix[len(ov.Pix)-1] = 9
+		got := enlarge(ov)
+		if k := float64(c.want.W) / float64(c.in.W); got.Size != c.want || got.ScaleX != 8/k {
+			t.Errorf("%v becomes %v at %v, want %v", c.in, got.Size, got.ScaleX, c.want)
+		}
+		if got.Pix[len(got.Pix)-1] != 9 {
+			t.Errorf("%v: the last pixel is lost", c.in)
+		}
+	}
+}
