@@ -10,7 +10,8 @@ const (
 	atFat           // below the beginning of fat
 	atU             // texture, texels
 	atV
-	atGap // gaps between bundles open below this distance, 0 to 255
+	atThick // how much more or less eosin than usual, in 256ths
+	atGap   // gaps between bundles open below this distance, 0 to 255
 )
 
 // layers draws a section's glass-to-glass background: horny layer, epidermis,
@@ -26,7 +27,7 @@ func (s *Scene) layers(p *plate, sec *section) bool {
 		n[atInside], n[atHorny] = fixed(inside), fixed(depth+l.corneum)
 		n[atDepth], n[atBelow] = fixed(depth), fixed(depth-l.junction)
 		if inside < -400 || depth < -l.corneum-400 { // no block that is drawn has such a node, but at the sheerest edge
-			n[atDeep], n[atFat], n[atU], n[atV], n[atGap] = 0, 0, 0, 0, 0
+			n[atDeep], n[atFat], n[atU], n[atV], n[atThick], n[atGap] = 0, 0, 0, 0, 0, 0
 			return
 		}
 		any = true
@@ -36,6 +37,7 @@ func (s *Scene) layers(p *plate, sec *section) bool {
 		n[atU] = fixed((a + warpU) / texUM)
 		n[atV] = fixed((b + warpV) / texUM)
 		gap := sec.gaps + 40*noise2(sec.seed+25, a/180, b/180) + 30*noise2(sec.seed+26, a/50, b/50)
+		n[atThick] = int32(50*noise2(sec.seed+27, a/600, b/600) + 30*noise2(sec.seed+28, a/160, b/160))
 		open := ramp(-40, 140, depth-l.papilla)
 		n[atGap] = fixed(gap*open - 6 - 26*(1-open)) // papillary bundles hardly part
 	}, mpp)
@@ -77,9 +79,9 @@ func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node, sun int32) {
 		}
 		at := (y-p.y)*p.w + x0 - p.x
 		if plain {
-			u, w, gap, deep := v[atU], v[atV], v[atGap], v[atDeep]
+			u, w, gap, deep, thick := v[atU], v[atV], v[atGap], v[atDeep], 256+v[atThick]
 			for range x1 - x0 {
-				p.hema[at], p.eos[at] = dermis(s.tex.fibre[w>>8&texMask<<10|u>>8&texMask], gap>>8, deep, sun)
+				p.hema[at], p.eos[at] = dermis(s.tex.fibre[w>>8&texMask<<10|u>>8&texMask], gap>>8, deep, sun, thick)
 				p.class[at] = ClassTissue
 				u, w, gap, deep = u+step[atU], w+step[atV], gap+step[atGap], deep+step[atDeep]
 				at++
@@ -100,8 +102,9 @@ func (s *Scene) layerBlock(p *plate, i, j int, c [4]*node, sun int32) {
 }
 
 // dermis shades a texel of collagen; deep is how far it lies in the reticular dermis,
-// sun how grey and blue years of light have made the zone where that begins.
-func dermis(t uint32, gap, deep, sun int32) (h, e uint8) {
+// sun how grey and blue years of light have made the zone where that begins, thick the
+// cut's thickness in 256ths.
+func dermis(t uint32, gap, deep, sun, thick int32) (h, e uint8) {
 	near, fib, tone, mot := int32(t&255), int32(t>>8&255)-128, int32(t>>16&255)-128, int32(t>>24)-128
 	open := min(max((near-gap)*9, 0), 256)  // 0: a gap, 256: collagen
 	coarse := min(max(deep/64+128, 0), 256) // 0: papillary, 256: reticular
@@ -109,7 +112,7 @@ func dermis(t uint32, gap, deep, sun int32) (h, e uint8) {
 	grey := coarse * (256 - coarse) >> 6 * sun >> 10
 	hh := 19 - (10 * coarse >> 8) + fib>>5 + mot>>5 + grey*(128+tone)>>8
 	ee -= grey >> 1
-	return uint8(max(hh*open>>8, 0)), uint8(max(ee*open>>8, 0))
+	return uint8(max(hh*open>>8, 0)), uint8(max(ee*thick>>8*open>>8, 0))
 }
 
 // layerPixel shades a pixel that may lie in any layer.
@@ -142,7 +145,7 @@ func (s *Scene) layerPixel(v *node, sun int32) (h, e, class uint8) {
 		}
 		return 12, uint8(62 + fib>>3), ClassFat
 	default:
-		h, e := dermis(tex, v[atGap]>>8, v[atDeep], sun)
+		h, e := dermis(tex, v[atGap]>>8, v[atDeep], sun, 256+v[atThick])
 		return h, e, ClassTissue
 	}
 }

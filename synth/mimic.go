@@ -8,13 +8,16 @@ import "math"
 func (p *planter) mimics() {
 	more := 1.0
 	if !p.cfg.BCC {
-		more = 2
+		more = 2.5
+	}
+	if chance(p.block, 0.16*more) {
+		p.keratosis()
 	}
 	if chance(p.block, 0.12*more) {
 		p.nevus()
 	}
 	if chance(p.block, 0.2*more) {
-		for range 1 + p.block.IntN(4) {
+		for range int(more) + p.block.IntN(4) {
 			p.lymphoid()
 		}
 	}
@@ -23,6 +26,65 @@ func (p *planter) mimics() {
 			p.island()
 		}
 	}
+}
+
+// keratosis thickens a stretch of epidermis with small dark cells and horn cysts, as
+// a seborrhoeic keratosis does: basaloid, but without palisade, cleft or mucin.
+func (p *planter) keratosis() {
+	wide := clamp(0.2*p.b.length, 60, between(p.block, 300, 1100))
+	a := between(p.block, -0.4, 0.4)*p.b.length - wide/2
+	h, e := between(p.block, 52, 70), between(p.block, 62, 80)
+	plaque := &structure{kind: kindKeratosis, seed: p.block.Uint32(), wobble: 9, grain: 55, blend: 30, clip: p.sec,
+		shade: newProfile(func(d float64) (float64, float64, float64, float64) {
+			return h + 8*ramp(-12, -2, d), e, 1 - ramp(-0.5, 0.8, d), 45
+		})}
+	for end := a + wide; a < end; {
+		r := between(p.block, 35, 105) * clamp(p.b.depth/900, 0.2, 1)
+		x, y := p.sec.place(a, p.sec.at(a).junction+between(p.block, -0.3, 0.5)*r)
+		if p.sec.tissue(x, y) > 15 && p.index.near(x, y, r+12, nil) > r+6 {
+			x1, y1 := p.sec.place(a+0.5*r, p.sec.at(a+0.5*r).junction+between(p.block, -0.4, 0.9)*r)
+			plaque.caps = append(plaque.caps, capsule{x, y, r, x1, y1, 0.8 * r})
+		}
+		a += r * between(p.block, 0.7, 1.5)
+	}
+	if len(plaque.caps) == 0 {
+		return
+	}
+	plaque.finish(3)
+	cysts := p.hornCysts(plaque)
+	f := p.fieldOf(plaque)
+	p.put(plaque)
+	for _, c := range cysts {
+		p.put(c)
+	}
+	inCyst := func(x, y float64) bool {
+		for _, c := range cysts {
+			if c.box.has(x, y) && c.dist(x, y) < 3 {
+				return true
+			}
+		}
+		return false
+	}
+	p.pack(f, packing{rim: cellBasal, rimDepth: 4.5, rimPitch: 6.2, core: cellBasaloid, pitch: between(p.block, 7.8, 9.6),
+		from: 8.5, to: math.Inf(1), gain: between(p.cut, 0.7, 1.05), whorl: 0.1, bare: inCyst})
+}
+
+// hornCysts returns round drops of keratin inside a plaque.
+func (p *planter) hornCysts(plaque *structure) (out []*structure) {
+	shade := newProfile(func(d float64) (float64, float64, float64, float64) {
+		return 20, 120 + 25*math.Sin(d*1.1), 1 - ramp(-0.5, 1, d), 60
+	})
+	for _, c := range plaque.caps {
+		if !chance(p.block, 0.5) {
+			continue
+		}
+		r := c.r0 * between(p.block, 0.2, 0.5)
+		x, y := c.x0+0.4*c.r0*between(p.block, -1, 1), c.y0+0.4*c.r0*between(p.block, -1, 1)
+		cyst := &structure{kind: kindKeratosis, seed: p.block.Uint32(), wobble: 0.12 * r, grain: 15, clip: p.sec, shade: shade,
+			caps: []capsule{{x, y, r, x + 0.5*r*between(p.block, -1, 1), y, 0.9 * r}}}
+		out = append(out, cyst.finish(3))
+	}
+	return out
 }
 
 // nevus scatters nests of rounded cells below the epidermis.

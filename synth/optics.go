@@ -45,7 +45,7 @@ func newOptics(r *rand.Rand) *optics {
 		for e := range 256 {
 			ch := 1.15 * hGain * float64(h) / 255
 			ce := 0.58 * eGain * float64(e) / 255
-			dense := ramp(105, 215, float64(e))
+			dense := ramp(130, 225, float64(e))
 			var px uint32
 			for i := range 3 {
 				od := ch*hv[i] + ce*(ev[i]+(dv[i]-ev[i])*dense)

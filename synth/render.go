@@ -175,7 +175,7 @@ type lattice struct {
 
 const (
 	cell8  = 8 // pixels between nodes
-	fields = 9
+	fields = 10
 	one    = 256
 )
 

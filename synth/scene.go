@@ -12,7 +12,7 @@ const (
 	ClassBackground = 0
 	ClassTissue     = 1 // dermis and all that is none of the below
 	ClassBCC        = 2
-	ClassMimic      = 3 // follicles, glands, ducts, nevus nests, lymphoid crowds
+	ClassMimic      = 3 // follicles, glands, ducts, nevus nests, keratoses, lymphoid crowds
 	ClassEpidermis  = 4
 	ClassFat        = 5
 )
@@ -81,7 +81,7 @@ type pose struct{ x, y, angle float64 }
 // most of the glass left white.
 func (s *Scene) layout(r *rand.Rand) (build, []pose) {
 	w, h := s.extent()
-	length := between(r, 3000, 7500)
+	length := between(r, 3000, math.Max(7500, 0.45*math.Min(w, h)))
 	depth := length * between(r, 0.28, 0.55)
 	tilt := between(r, -0.3, 0.3)
 	if s.cfg.Variant == Rotated {
@@ -96,8 +96,8 @@ func (s *Scene) layout(r *rand.Rand) (build, []pose) {
 	}
 	cols, rows := max(int(w/(1.12*boxW())), 1), max(int(h/(1.2*boxH())), 1)
 	want := min(1+r.IntN(4), cols*rows)
-	if cols*rows >= 9 {
-		want = min(3+r.IntN(6), cols*rows)
+	if cols*rows >= 6 {
+		want = min(4+r.IntN(9), cols*rows)
 	}
 	var places []pose
 	for _, i := range r.Perm(cols * rows)[:want] {

@@ -13,8 +13,9 @@ const (
 	kindDuct                 // eccrine duct or coil
 	kindVessel
 	kindMuscle
-	kindNevus    // nests of rounded cells, no palisade
-	kindLymphoid // crowd of lymphocytes
+	kindNevus     // nests of rounded cells, no palisade
+	kindKeratosis // benign thickening of the epidermis
+	kindLymphoid  // crowd of lymphocytes
 )
 
 // class returns the value of the structure's pixels in the mask.

@@ -102,10 +102,10 @@ func (p *planter) superficial(shade *profile) {
 // bud hangs one nest of radius r from the epidermis at a.
 func (p *planter) bud(shade *profile, a, r float64) {
 	l := p.sec.at(a)
-	top := l.junction - 0.5*r
+	top := l.junction - 0.1*r
 	x0, y0 := p.sec.place(a-r*between(p.block, 0.2, 2), top)
 	x1, y1 := p.sec.place(a+r*between(p.block, 0.2, 2), top+r*between(p.block, 0, 0.6))
-	x2, y2 := p.sec.place(a+r*between(p.block, -0.7, 0.7), top+r*between(p.block, 0.5, 1.5))
+	x2, y2 := p.sec.place(a+r*between(p.block, -0.7, 0.7), top+r*between(p.block, 0.6, 1.9))
 	caps := []capsule{{x0, y0, 0.7 * r, x1, y1, 0.8 * r}, {(x0 + x1) / 2, (y0 + y1) / 2, 0.8 * r, x2, y2, r}}
 	if p.sec.tissue(x2, y2) > r+12 {
 		p.put(p.nest(shade, caps, r))
@@ -134,6 +134,8 @@ func (p *planter) infiltrative(shade *profile) {
 			ang += 0.7 * p.block.NormFloat64()
 		}
 		c := caps[0]
+		caps[0].r0 *= 0.6 // pointed ends
+		caps[len(caps)-1].r1 *= 0.45
 		if p.sec.tissue(c.x0, c.y0) > c.r0+15 && p.sec.tissue(x, y) > r+15 && p.index.near(c.x0, c.y0, 20, nil) > 12 {
 			p.put(p.nest(shade, caps, c.r0))
 		}
