@@ -243,3 +243,25 @@ type failing struct{ err error }
 func (f failing) ReadAt([]byte, int64) (int, error) { return 0, f.err }
 
 type switching struct{ io.ReaderAt }
+
+func TestItFindsTruncationOfRealSlides(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"skin-morphea.tif", "cmu-1-small-region.svs"} {
+		f, err := os.Open(shared(t, "slides/"+name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		info, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for percent := 1; percent < 100; percent++ {
+			size := info.Size() * int64(percent) / 100
+			_, err := slide.Open(io.NewSectionReader(f, 0, size), size, slide.Config{Codecs: codecs()})
+			if fault.Of(err) != fault.Corrupt {
+				t.Errorf("%s cut to %d %%: %v, want corrupt", name, percent, err)
+			}
+		}
+	}
+}
