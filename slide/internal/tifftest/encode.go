@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
@@ -34,14 +35,19 @@ func (p *Page) encode(pix []byte, w, h, samples, compression int) []byte {
 	case PackBits:
 		return encodePackBits(pix)
 	case Zstd:
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-		if err != nil {
-			panic(err)
-		}
-		return e.EncodeAll(pix, nil)
+		return zstdEncoder().EncodeAll(pix, nil)
 	}
 	panic(fmt.Sprintf("tifftest: compression %d", compression))
 }
+
+// zstdEncoder is shared: to make one costs megabytes.
+var zstdEncoder = sync.OnceValue(func() *zstd.Encoder {
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err)
+	}
+	return e
+})
 
 // EncodeDeflate compresses with zlib.
 func EncodeDeflate(pix []byte) []byte {

@@ -1,6 +1,9 @@
 package tifftest
 
-import "slices"
+import (
+	"bytes"
+	"slices"
+)
 
 // page appends pixels, SubIFDs and directory, and returns where the directory
 // stands and where the link to the next one.
@@ -81,17 +84,10 @@ func (w *writer) pixels(p *Page) []Tag {
 
 // cut returns a rectangle of the pixels; beyond the edge stands 77.
 func (p *Page) cut(x0, y0, w, h, samples int) []byte {
-	out := make([]byte, 0, w*h*samples)
-	for y := y0; y < y0+h; y++ {
-		for x := x0; x < x0+w; x++ {
-			for k := range samples {
-				v := byte(77)
-				if x < p.W && y < p.H {
-					v = p.Pix[(y*p.W+x)*samples+k]
-				}
-				out = append(out, v)
-			}
-		}
+	out := bytes.Repeat([]byte{77}, w*h*samples)
+	inside := min(w, p.W-x0) * samples
+	for y := range min(h, p.H-y0) {
+		copy(out[y*w*samples:][:inside], p.Pix[((y0+y)*p.W+x0)*samples:])
 	}
 	return out
 }
