@@ -77,10 +77,8 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 		}
 	}
 	cfg := infer.DefaultConfig()
-	cfg.Batch, cfg.PatchPx, cfg.Outputs = e.infos[0].Batch, e.infos[0].PatchPx, e.infos[0].Outputs
-	for _, info := range e.infos {
-		cfg.Batch = min(cfg.Batch, info.Batch) // every device takes every batch
-	}
+	first := e.infos[0] // runners bring their own batch; patch and outputs are the model's
+	cfg.Batch, cfg.PatchPx, cfg.Outputs = first.Batch, first.PatchPx, first.Outputs
 	batcher, err := infer.New(cfg, e.runners)
 	if err != nil {
 		return nil, errors.Join(err, e.release())
@@ -102,6 +100,9 @@ func (e *engine) open(b *model.Bundle, device string, batch int, notes io.Writer
 	}
 	e.models = append(e.models, m)
 	info := m.Info()
+	if info.Note != "" {
+		fmt.Fprintf(notes, "bcc: note: model %s: %s\n", b.Card.Name, info.Note)
+	}
 	if info.Fallback != "" {
 		fmt.Fprintf(notes, "bcc: note: %s; going on with %s\n", info.Fallback, info.Device)
 	}

@@ -46,10 +46,12 @@ func New(cfg Config, scorer Scorer) (*Detector, error) {
 // Source is the file of one slide.
 type Source struct {
 	io.ReaderAt
-	Size   int64   // bytes
-	Name   string  // as it shall stand in the result
-	SHA256 string  // of the file, hexadecimal
-	MPP    wsi.MPP // overrides the file's own scale; zero: take the file's
+	Size int64   // bytes
+	Name string  // as it shall stand in the result
+	MPP  wsi.MPP // overrides the file's own scale; zero: take the file's
+
+	// SHA256 returns the file's, hexadecimal. It is asked for when the walk is over.
+	SHA256 func() (string, error)
 }
 
 // Detect walks the slide and writes its results into the folder dir, which it
@@ -101,8 +103,12 @@ func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Wat
 	}
 	clock.lap(&clock.AggregateS)
 
+	digest, err := src.SHA256()
+	if err != nil {
+		return report.Result{}, err
+	}
 	return d.write(dir, report.Input{
-		Result:     d.result(src, s, mpp, mask, grid, answer),
+		Result:     d.result(src, digest, s, mpp, mask, grid, answer),
 		Answer:     answer,
 		Grid:       grid,
 		Probs:      probs,

@@ -78,15 +78,23 @@ func (d *Detector) open(ctx context.Context, item Item, dir string, watch Watche
 	if err != nil {
 		return result, false, err
 	}
-	defer f.Close()
-	digest, err := digestOf(ctx, f, size)
-	if err != nil {
-		return result, false, err
+	ctx, stop := context.WithCancel(ctx)
+	src := Source{ReaderAt: f, Size: size, Name: item.Name, SHA256: digest(ctx, f, size), MPP: item.MPP}
+	defer func() {
+		stop()
+		_, _ = src.SHA256() // the file is read no more
+		f.Close()
+	}()
+	if old, err := report.Load(dir); err == nil {
+		sum, err := src.SHA256()
+		if err != nil {
+			return result, false, err
+		}
+		if old.Same(sum, d.cfg.Model.SHA256, d.parameters(item.MPP)) {
+			return old, true, nil
+		}
 	}
-	if old, err := report.Load(dir); err == nil && old.Same(digest, d.cfg.Model.SHA256, d.parameters(item.MPP)) {
-		return old, true, nil
-	}
-	result, err = d.Detect(ctx, Source{ReaderAt: f, Size: size, Name: item.Name, SHA256: digest, MPP: item.MPP}, dir, watch)
+	result, err = d.Detect(ctx, src, dir, watch)
 	return result, false, err
 }
 
@@ -107,6 +115,22 @@ func openFile(path string) (*os.File, int64, error) {
 		return nil, 0, fault.New(fault.Unavailable, "open the file: %w", err)
 	}
 	return f, info.Size(), nil
+}
+
+// digest reads the whole file in the background, while the walk begins, and
+// returns the function that waits for its SHA-256.
+func digest(ctx context.Context, r io.ReaderAt, size int64) func() (string, error) {
+	var sum string
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		sum, err = digestOf(ctx, r, size)
+	}()
+	return func() (string, error) {
+		<-done
+		return sum, err
+	}
 }
 
 // digestOf returns the SHA-256 of the file.

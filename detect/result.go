@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -11,11 +12,11 @@ import (
 )
 
 // result says about the slide what result.json holds.
-func (d *Detector) result(src Source, s *slide.Slide, mpp wsi.MPP, mask *wsi.Mask, g *wsi.Grid, a *aggregate.Answer) report.Result {
+func (d *Detector) result(src Source, digest string, s *slide.Slide, mpp wsi.MPP, mask *wsi.Mask, g *wsi.Grid, a *aggregate.Answer) report.Result {
 	r := report.Result{
 		Program: d.cfg.Program,
 		Slide: report.Slide{
-			Name: src.Name, SHA256: src.SHA256, Format: s.Format(),
+			Name: src.Name, SHA256: digest, Format: s.Format(),
 			WidthPx: g.Slide.W, HeightPx: g.Slide.H, MPPUM: mpp.Mean(),
 		},
 		Model:      d.cfg.Model,
@@ -26,8 +27,15 @@ func (d *Detector) result(src Source, s *slide.Slide, mpp wsi.MPP, mask *wsi.Mas
 		},
 	}
 	r.SetAnswer(a)
+	if enlarged := d.cfg.Patch.MPP / mpp.Mean(); enlarged < 1/tooCoarse {
+		r.Degraded = append(r.Degraded, fmt.Sprintf("the slide has %.2f µm per pixel, the model was made for %.2f: it saw enlarged, blurred patches", mpp.Mean(), d.cfg.Patch.MPP))
+	}
 	return r
 }
+
+// tooCoarse is how many times coarser than the model a slide may be without a
+// word: scanners of one nominal power differ by about as much.
+const tooCoarse = 1.25
 
 // parameters is everything set that changes the answer: two results with equal
 // ones, of one slide and one model, are the same.
@@ -63,21 +71,25 @@ func (d *Detector) write(dir string, in report.Input) (report.Result, error) {
 	if err := report.Write(dir, in); err != nil {
 		return report.Result{}, err
 	}
-	return in.Result, nil
+	return in.Result.Canonical(), nil
 }
 
-// The overview that tissue is found on and that the report shows: 8 µm a pixel
-// shows the smallest biopsy as 25 pixels across, and
-// more than 16 megapixels would cost memory without showing more.
+// The overview that tissue is found on and that the report shows. At 8 µm a pixel
+// the smallest biopsy is 25 pixels across; a small slide is shown finer, as long as
+// the picture stays small. More than 16 megapixels would only cost memory.
 const (
 	overviewUM     = 8
+	overviewFineUM = 4
+	overviewPix    = 1.5e6
 	overviewMaxPix = 16e6
 )
 
 // overviewDown returns the overview's scale in level-0 pixels a pixel.
 func overviewDown(level0 wsi.Size, mpp wsi.MPP) float64 {
-	down := overviewUM / mpp.Mean()
-	return max(down, math.Sqrt(float64(level0.Area())/overviewMaxPix), 1)
+	area := float64(level0.Area())
+	um := math.Sqrt(area/overviewPix) * mpp.Mean()
+	down := min(max(um, overviewFineUM), overviewUM) / mpp.Mean()
+	return max(down, math.Sqrt(area/overviewMaxPix), 1)
 }
 
 // clock keeps what the steps took.
