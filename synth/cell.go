@@ -72,15 +72,20 @@ type stampPixel struct{ cover, h, e uint8 }
 // atlas holds the stamps of a slide.
 type atlas [cellKinds][cellVariants][cellAngles]stamp
 
-func newAtlas(seed uint32, mpp float64) *atlas {
+// newAtlas draws the stamps that the cells use.
+func newAtlas(seed uint32, mpp float64, cells []cell) *atlas {
 	var at atlas
-	for k := range cellKinds {
-		for v := range cellVariants {
-			m := looks[k].draw(hash(seed, int32(k), int32(v)), mpp)
-			for a := range cellAngles {
-				at[k][v][a] = m.turned(math.Pi*float64(a)/cellAngles, mpp)
-			}
+	var drawn [cellKinds][cellVariants]original
+	for _, c := range cells {
+		s := &at[c.kind][c.variant][c.angle]
+		if s.pix != nil {
+			continue
 		}
+		o := &drawn[c.kind][c.variant]
+		if o.pix == nil {
+			*o = looks[c.kind].draw(hash(seed, int32(c.kind), int32(c.variant)), mpp)
+		}
+		*s = o.turned(math.Pi*float64(c.angle)/cellAngles, mpp)
 	}
 	return &at
 }

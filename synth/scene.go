@@ -46,7 +46,6 @@ func New(cfg Config) (*Scene, error) {
 		s.growth = Growths()[r.IntN(3)]
 	}
 	s.optics = newOptics(stream(cfg.Seed, 2))
-	s.atlas = newAtlas(uint32(stream(cfg.Seed, 3).Uint64()), cfg.MPP)
 	b, places := s.layout(r)
 	for i, p := range places {
 		sec := newSection(b, uint32(i), p.x, p.y, p.angle)
@@ -56,6 +55,7 @@ func New(cfg Config) (*Scene, error) {
 	s.marks = newMarks(stream(cfg.Seed, 4), s)
 	w, h := s.extent()
 	s.herd = newHerd(s.cells, w, h)
+	s.atlas = newAtlas(uint32(stream(cfg.Seed, 3).Uint64()), cfg.MPP, s.herd.cells)
 	s.cells, s.index = nil, index{} // planning is over
 	return s, nil
 }
