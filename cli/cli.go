@@ -46,6 +46,7 @@ func Run(ctx context.Context, args []string, std Streams) int {
 const exitInterrupted = 130
 
 func newRoot(std Streams) *cobra.Command {
+	var profile profiler
 	root := &cobra.Command{
 		Use:   "bcc",
 		Short: "Finds basal cell carcinoma on whole-slide images",
@@ -56,11 +57,17 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return fromEnvironment(cmd)
+			if err := fromEnvironment(cmd); err != nil {
+				return err
+			}
+			return profile.start()
 		},
+		PersistentPostRunE: func(*cobra.Command, []string) error { return profile.stop() },
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.PersistentFlags().StringVar(&profile.path, "cpuprofile", "", "write a CPU profile for go tool pprof to this file")
+	_ = root.PersistentFlags().MarkHidden("cpuprofile") // for developers
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.Hint(fault.New(fault.Invalid, "%w", err), "%s --help lists the flags", cmd.CommandPath())
