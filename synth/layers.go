@@ -18,7 +18,7 @@ const (
 // dermis, fat.
 func (s *Scene) layers(p *plate, sec *section) bool {
 	mpp := s.cfg.MPP
-	any := false
+	near := false
 	p.base.cover(p.x, p.y, p.x+p.w, p.y+p.ht, func(x, y float64, n *node) {
 		a, b := sec.local(x, y)
 		l := sec.at(a)
@@ -30,7 +30,7 @@ func (s *Scene) layers(p *plate, sec *section) bool {
 			n[atDeep], n[atFat], n[atU], n[atV], n[atThick], n[atGap] = 0, 0, 0, 0, 0, 0
 			return
 		}
-		any = true
+		near = true
 		n[atDeep], n[atFat] = fixed(depth-l.papilla), fixed(depth-l.fat+40*noise2(sec.seed+20, a/130, b/130))
 		warpU := 70*noise2(sec.seed+21, a/420, b/420) + 22*noise2(sec.seed+22, a/130, b/130)
 		warpV := 90*noise2(sec.seed+23, a/420, b/420) + 26*noise2(sec.seed+24, a/130, b/130)
@@ -41,7 +41,7 @@ func (s *Scene) layers(p *plate, sec *section) bool {
 		open := ramp(-40, 140, depth-l.papilla)
 		n[atGap] = fixed(gap*open - 6 - 26*(1-open)) // papillary bundles hardly part
 	}, mpp)
-	if !any {
+	if !near {
 		return false
 	}
 	touched := false

@@ -17,11 +17,10 @@ type plate struct {
 	hema, eos   []uint8
 	class       []uint8
 	rows        []uint32 // scratch of expose
-	rgb         []byte   // scratch of blur
-	tmp         []byte
+	rgb         []byte   // light, without the outermost pixels
+	tmp         []byte   // scratch of defocus
 	base        lattice
 	dist        lattice
-	found       []*structure
 }
 
 var plates = sync.Pool{New: func() any { return new(plate) }}

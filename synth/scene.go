@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"bcc/fault"
 	"bcc/wsi"
 )
 
@@ -51,6 +52,9 @@ func New(cfg Config) (*Scene, error) {
 		sec := newSection(b, uint32(i), p.x, p.y, p.angle)
 		s.sections = append(s.sections, sec)
 		s.plant(b, sec, uint64(i))
+	}
+	if cfg.BCC && len(s.lesions) == 0 { // a label without a lesion would be a lie
+		return nil, fault.Hint(fault.New(fault.Invalid, "plan slide of %v: no room for a carcinoma", cfg.Size), "ask for a larger slide")
 	}
 	s.marks = newMarks(stream(cfg.Seed, 4), s)
 	w, h := s.extent()

@@ -129,9 +129,12 @@ func WriteSet(ctx context.Context, dir string, cfg SetConfig) error {
 func WriteFiles(ctx context.Context, dir, name string, s *Scene, cfg WriteConfig) (path string, err error) {
 	path = filepath.Join(dir, name+s.cfg.Variant.Ext())
 	t := s.Truth()
-	for ext, doc := range map[string]func() ([]byte, error){".json": t.JSON, ".geojson": t.GeoJSON} {
-		err = atomically(filepath.Join(dir, name+ext), func(f *os.File) error {
-			b, err := doc()
+	for _, doc := range []struct {
+		ext    string
+		encode func() ([]byte, error)
+	}{{".json", t.JSON}, {".geojson", t.GeoJSON}} {
+		err = atomically(filepath.Join(dir, name+doc.ext), func(f *os.File) error {
+			b, err := doc.encode()
 			if err == nil {
 				_, err = f.Write(b)
 			}

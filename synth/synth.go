@@ -87,12 +87,13 @@ const (
 	maxPicture = 64 << 20 // pixels of a PNG or JPEG, which are made in memory
 	minMPP     = 0.2
 	maxMPP     = 1.0
+	minUM      = 200.0 // less than this holds no nest
 )
 
 // Config says what slide to make. DefaultConfig is a good start.
 type Config struct {
 	Seed    uint64   // everything follows from it
-	Size    wsi.Size // level-0 pixels, 64 to 40,000 a side (default 12,800, the median of COBRA)
+	Size    wsi.Size // level-0 pixels, 64 to 40,000 a side and at least 200 µm (default 12,800, the median of COBRA)
 	MPP     float64  // micrometres per pixel, 0.2 to 1 (default 0.5)
 	BCC     bool     // whether the slide holds a carcinoma
 	Growth  Growth   // of the carcinoma; Any: by the seed
@@ -116,6 +117,9 @@ func (c Config) Validate() error {
 	}
 	if !(c.MPP >= minMPP && c.MPP <= maxMPP) { // written so that NaN fails
 		bad("mpp %v: must be %v to %v micrometres per pixel", c.MPP, minMPP, maxMPP)
+	}
+	if um := float64(min(c.Size.W, c.Size.H)) * c.MPP; um < minUM {
+		bad("size %v at %v micrometres per pixel: the shorter side spans %.0f µm, at least %.0f are needed", c.Size, c.MPP, um, minUM)
 	}
 	if c.Growth != Any && !slices.Contains(Growths(), c.Growth) {
 		bad("growth %q: want one of %v", c.Growth, Growths())

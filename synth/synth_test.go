@@ -248,3 +248,15 @@ func TestItsGeoJSONClosesEveryRing(t *testing.T) {
 		}
 	}
 }
+
+func TestItFindsRoomForEveryGrowthOnSmallSlides(t *testing.T) {
+	t.Parallel()
+	for i, g := range synth.Growths() {
+		c := config(uint64(i), 420, 420)
+		c.BCC, c.Growth = true, g
+		_, mask := render(scene(t, c), wsi.Rect{W: 420, H: 420})
+		if n := bytes.Count(mask, []byte{synth.ClassBCC}); n < 100 {
+			t.Errorf("%s: %d pixels of BCC", g, n)
+		}
+	}
+}

@@ -156,5 +156,5 @@ func within(ring []Point, p Point) bool {
 	return in
 }
 
-// MPPs returns the scene's scale as the rest of the house says it.
+// mpp returns the scene's scale as the rest of the house says it.
 func (s *Scene) mpp() wsi.MPP { return wsi.MPP{X: s.cfg.MPP, Y: s.cfg.MPP} }

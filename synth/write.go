@@ -43,8 +43,8 @@ const (
 
 // Write writes the slide to slide, and its mask (one byte a pixel, a tiled deflate
 // BigTIFF; see the Class constants) to mask where that is not nil. It renders a row
-// of tiles at a time: memory is some 3.5 bytes for each of width × 512 pixels more
-// or less, whatever the height.
+// of tiles at a time: memory grows with the slide's width, not with its height
+// (178 MB at 40,000 pixels). Only PNG and JPEG pictures are made in memory whole.
 func Write(ctx context.Context, slide, mask io.WriterAt, s *Scene, cfg WriteConfig) error {
 	cfg = cfg.withDefaults()
 	v := s.cfg.Variant
@@ -193,7 +193,7 @@ func (p *picture) finish() error {
 	return nil
 }
 
-// levels returns the sizes of a pyramid's levels, each a factor smaller, down to the
+// levelSizes returns the sizes of a pyramid's levels, each a factor smaller, down to the
 // first that fits one tile.
 func levelSizes(size wsi.Size, factor, tile int) []wsi.Size {
 	out := []wsi.Size{size}

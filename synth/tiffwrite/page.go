@@ -62,7 +62,7 @@ type Page struct {
 
 // Append writes the next tile or strip: from left to right, then down.
 func (p *Page) Append(b []byte) error {
-	if len(p.offsets) == cap(p.offsets) && len(p.offsets) == p.head.Segments() {
+	if len(p.offsets) == p.head.Segments() {
 		return fault.New(fault.Internal, "write TIFF: more than %d segments", p.head.Segments())
 	}
 	at, err := p.file.append(b)
