@@ -67,9 +67,9 @@ func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Wat
 	if err != nil {
 		return report.Result{}, err
 	}
-	level0 := s.Levels()[0].Size
+	levels := s.Levels()
 
-	overview, err := s.Overview(ctx, overviewDown(level0, mpp))
+	overview, err := s.Overview(ctx, overviewDown(levels, mpp))
 	if err != nil {
 		return report.Result{}, fmt.Errorf("read overview: %w", err)
 	}
@@ -79,7 +79,7 @@ func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Wat
 		return report.Result{}, fmt.Errorf("find tissue: %w", err)
 	}
 
-	grid, err := patch.Plan(level0, mpp, mask, d.cfg.Patch)
+	grid, err := patch.Plan(levels[0].Size, mpp, mask, d.cfg.Patch)
 	if err != nil {
 		return report.Result{}, fmt.Errorf("plan patches: %w", err)
 	}
@@ -97,7 +97,7 @@ func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Wat
 		return report.Result{}, fmt.Errorf("aggregate: %w", err)
 	}
 
-	thumbnails, err := d.thumbnails(ctx, s, mpp, answer.Lesions)
+	thumbnails, err := d.thumbnails(ctx, s, levels, mpp, answer.Lesions)
 	if err != nil {
 		return report.Result{}, fmt.Errorf("read thumbnails: %w", err)
 	}

@@ -84,12 +84,21 @@ const (
 	overviewMaxPix = 16e6
 )
 
-// overviewDown returns the overview's scale in level-0 pixels a pixel.
-func overviewDown(level0 wsi.Size, mpp wsi.MPP) float64 {
-	area := float64(level0.Area())
+// overviewDown returns the overview's scale in level-0 pixels a pixel: that of the
+// level nearest to what is wanted, where a pyramid has one near, because reading a
+// level as it is costs a tenth of averaging a finer one.
+func overviewDown(levels []wsi.Level, mpp wsi.MPP) float64 {
+	area := float64(levels[0].Size.Area())
 	um := math.Sqrt(area/overviewPix) * mpp.Mean()
-	down := min(max(um, overviewFineUM), overviewUM) / mpp.Mean()
-	return max(down, math.Sqrt(area/overviewMaxPix), 1)
+	wanted := min(max(um, overviewFineUM), overviewUM) / mpp.Mean()
+	least := max(math.Sqrt(area/overviewMaxPix), 1)
+	down, off := max(wanted, least), 1.5
+	for _, l := range levels {
+		if far := max(l.DownX/wanted, wanted/l.DownX); l.DownX >= least && far < off {
+			down, off = l.DownX, far
+		}
+	}
+	return down
 }
 
 // clock keeps what the steps took.

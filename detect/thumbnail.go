@@ -13,9 +13,8 @@ import (
 )
 
 // thumbnails reads a picture of the peak of each of the first lesions, in their order.
-func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, mpp wsi.MPP, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
+func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, levels []wsi.Level, mpp wsi.MPP, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
 	n := min(len(lesions), d.cfg.Thumbnails)
-	levels := s.Levels()
 	pictures := make([]*wsi.Image, 0, n)
 	for i := range n {
 		at := report.ThumbnailRect(lesions[i].Peak, levels[0].Size, mpp)
