@@ -76,12 +76,12 @@ func (d *Detector) write(dir string, in report.Input) (report.Result, error) {
 
 // The overview that tissue is found on and that the report shows. At 8 µm a pixel
 // the smallest biopsy is 25 pixels across; a small slide is shown finer, as long as
-// the picture stays small. More than 16 megapixels would only cost memory.
+// the picture stays small. Beyond 4 megapixels it would only cost memory.
 const (
 	overviewUM     = 8
 	overviewFineUM = 4
 	overviewPix    = 1.5e6
-	overviewMaxPix = 16e6
+	overviewMaxPix = 4 << 20
 )
 
 // overviewDown returns the overview's scale in level-0 pixels a pixel: that of the

@@ -90,4 +90,11 @@ func newPage(in Input, ov *wsi.Overview) (*page, error) {
 	return p, nil
 }
 
-func (p *page) write(w io.Writer) error { return pageTemplate().Execute(w, p) }
+// writePage writes report.html.
+func writePage(w io.Writer, in Input, ov *wsi.Overview) error {
+	p, err := newPage(in, ov)
+	if err != nil {
+		return err
+	}
+	return pageTemplate().Execute(w, p)
+}

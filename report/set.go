@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // disk is what writing a set needs of a file system. Tests put one in that fails.
@@ -60,18 +62,32 @@ func newSet(d disk, dir string) (*set, error) {
 	return &set{disk: d, dir: dir}, nil
 }
 
-// add writes one file under a temporary name, to the disk and not only to its cache.
-func (s *set) add(name string, write func(io.Writer) error) (err error) {
-	f, err := s.disk.CreateTemp(s.dir, "."+name+".*"+tempMark)
+// add writes the files under temporary names, to the disk and not only to its
+// cache, all at once: encoding one and waiting for the disk with another overlap.
+func (s *set) add(files []file) error {
+	s.names, s.temps = make([]string, len(files)), make([]string, len(files))
+	var eg errgroup.Group
+	for i, f := range files {
+		s.names[i] = f.name
+		eg.Go(func() (err error) {
+			if s.temps[i], err = s.temp(f); err != nil {
+				err = fmt.Errorf("write %s: %w", f.name, err)
+			}
+			return err
+		})
+	}
+	return eg.Wait()
+}
+
+// temp writes one file under a temporary name, which it returns also with an error
+// when there is a file of that name.
+func (s *set) temp(file file) (name string, err error) {
+	f, err := s.disk.CreateTemp(s.dir, "."+file.name+".*"+tempMark)
 	if err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
+		return "", err
 	}
-	s.names, s.temps = append(s.names, name), append(s.temps, f.Name())
 	w := bufio.NewWriterSize(f, 64<<10)
-	if err := errors.Join(write(w), w.Flush(), f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", name, err)
-	}
-	return nil
+	return f.Name(), errors.Join(file.write(w), w.Flush(), f.Sync(), f.Close())
 }
 
 // commit gives the files their names, the last added last: its presence means
@@ -101,6 +117,9 @@ func (s *set) commit() error {
 // discard takes away what add wrote and commit did not name.
 func (s *set) discard() {
 	for _, temp := range s.temps {
+		if temp == "" {
+			continue // it was never made
+		}
 		s.disk.Remove(temp) // a file that cannot be removed is cleared away by the next run
 	}
 }

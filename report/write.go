@@ -46,10 +46,6 @@ func (in Input) files() ([]file, error) {
 		return nil, err
 	}
 	small := shrink(in.Overview)
-	page, err := newPage(in, small)
-	if err != nil {
-		return nil, err
-	}
 	in.Timing.FormatVersion = FormatVersion
 	timing, err := indented(in.Timing)
 	if err != nil {
@@ -61,7 +57,7 @@ func (in Input) files() ([]file, error) {
 		{PatchesFile, func(w io.Writer) error { return writePatches(w, in.Grid, in.Probs) }},
 		{LesionsFile, func(w io.Writer) error { return writeLesions(w, in.Answer.Lesions) }},
 		{HeatmapFile, func(w io.Writer) error { return writeHeatmap(w, small, in.Answer, in.Grid.MPP, threshold) }},
-		{PageFile, page.write},
+		{PageFile, func(w io.Writer) error { return writePage(w, in, small) }},
 		{ResultFile, bytesTo(result)}, // last: see set
 	}, nil
 }
@@ -79,10 +75,8 @@ func save(d disk, dir string, files []file) (err error) {
 			d.Remove(dir) // stays where something lies in it
 		}
 	}()
-	for _, f := range files {
-		if err := s.add(f.name, f.write); err != nil {
-			return err
-		}
+	if err := s.add(files); err != nil {
+		return err
 	}
 	return s.commit()
 }

@@ -37,13 +37,30 @@ func (s *Slide) Overview(ctx context.Context, down float64) (*wsi.Overview, erro
 		ScaleY: float64(size.H) / float64(out.H),
 	}
 	l := &s.levels[wsi.BestLevel(s.Levels(), min(ov.ScaleX, ov.ScaleY))]
-	if err := s.average(ctx, l, ov); err != nil {
+	fill := s.average
+	if out == l.Size && !l.ordered {
+		fill = s.whole
+	}
+	if err := fill(ctx, l, ov); err != nil {
 		if isCancelled(err) {
 			return nil, err
 		}
 		return nil, wrap(err, "read overview from level %d", l.Index)
 	}
 	return ov, nil
+}
+
+// whole fills ov with a level as it is, a row of segments at a time.
+func (s *Slide) whole(ctx context.Context, l *level, ov *wsi.Overview) error {
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(runtime.GOMAXPROCS(0))
+	for y := 0; y < l.Size.H; y += l.Tile.H {
+		eg.Go(func() error {
+			r := wsi.Rect{Y: y, W: l.Size.W, H: min(l.Tile.H, l.Size.H-y)}
+			return s.Read(ctx, l.Index, r, ov.Pix[3*r.W*y:3*r.W*(y+r.H)])
+		})
+	}
+	return eg.Wait()
 }
 
 // average fills ov from all segments of a level, decoded as small as they may be.
