@@ -30,16 +30,16 @@ func (s *Slide) Overview(ctx context.Context, down float64) (*wsi.Overview, erro
 	}
 	size := s.levels[0].Size
 	down = max(down, 1, math.Sqrt(float64(size.Area())/maxOverviewPixels))
+	l := &s.levels[wsi.BestLevel(s.Levels(), down)]
 	out := wsi.Size{W: max(1, int(float64(size.W)/down+0.5)), H: max(1, int(float64(size.H)/down+0.5))}
+	fill := s.average
+	if near(out.W, l.Size.W) && near(out.H, l.Size.H) && !l.ordered {
+		out, fill = l.Size, s.whole
+	}
 	ov := &wsi.Overview{
 		Image:  wsi.NewImage(out.W, out.H),
 		ScaleX: float64(size.W) / float64(out.W),
 		ScaleY: float64(size.H) / float64(out.H),
-	}
-	l := &s.levels[wsi.BestLevel(s.Levels(), min(ov.ScaleX, ov.ScaleY))]
-	fill := s.average
-	if out == l.Size && !l.ordered {
-		fill = s.whole
 	}
 	if err := fill(ctx, l, ov); err != nil {
 		if isCancelled(err) {
@@ -49,6 +49,9 @@ func (s *Slide) Overview(ctx context.Context, down float64) (*wsi.Overview, erro
 	}
 	return ov, nil
 }
+
+// near reports whether two extents differ by no more than the rounding of a level's size.
+func near(a, b int) bool { return a-b <= 1 && b-a <= 1 }
 
 // whole fills ov with a level as it is, a row of segments at a time.
 func (s *Slide) whole(ctx context.Context, l *level, ov *wsi.Overview) error {
