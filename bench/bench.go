@@ -9,6 +9,7 @@ package bench
 import (
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -34,5 +35,11 @@ func median(values []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// since returns the seconds since t.
-func since(t time.Time) float64 { return time.Since(t).Seconds() }
+// cpuSeconds returns the processor time that this process has used on all cores.
+func cpuSeconds() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+}

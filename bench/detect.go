@@ -37,15 +37,17 @@ type DetectFigures struct {
 	Slide  string `json:"slide"`
 	Rounds int    `json:"rounds"`
 
-	Patches      int     `json:"patches"`              // of the slide
-	EngineRate   float64 `json:"engine_patches_per_s"` // the engine alone, on ready-made batches; median
-	WalkRate     float64 `json:"walk_patches_per_s"`   // file to finished report; median
-	Ratio        float64 `json:"ratio"`                // walk to engine; median of the rounds
-	RatioLow     float64 `json:"ratio_low"`            // of the rounds
-	RatioHigh    float64 `json:"ratio_high"`           //
-	InferenceS   float64 `json:"walk_inference_s"`     // reading and scoring, in the last round
-	BesidesS     float64 `json:"walk_besides_s"`       // overview, tissue, aggregation, report, digest, in the last round
-	PeakRSSBytes int64   `json:"peak_rss_bytes"`       // of the process so far
+	Patches      int     `json:"patches"`                 // of the slide
+	EngineRate   float64 `json:"engine_patches_per_s"`    // the engine alone, on ready-made batches; median
+	WalkRate     float64 `json:"walk_patches_per_s"`      // file to finished report; median
+	Ratio        float64 `json:"ratio"`                   // walk to engine; median of the rounds
+	RatioLow     float64 `json:"ratio_low"`               // of the rounds
+	RatioHigh    float64 `json:"ratio_high"`              //
+	EngineCPU    float64 `json:"engine_cpu_ms_per_patch"` // of all cores; median
+	WalkCPU      float64 `json:"walk_cpu_ms_per_patch"`
+	InferenceS   float64 `json:"walk_inference_s"` // reading and scoring, in the last round
+	BesidesS     float64 `json:"walk_besides_s"`   // overview, tissue, aggregation, report, digest, in the last round
+	PeakRSSBytes int64   `json:"peak_rss_bytes"`   // of the process so far
 	Machine      Machine `json:"machine"`
 }
 
@@ -71,29 +73,32 @@ func (d Detect) Run(ctx context.Context) (DetectFigures, error) {
 		return f, err
 	}
 
-	var engine, walk, ratio []float64
+	var engine, walk, ratio, engineCPU, walkCPU []float64
 	for round := range d.Rounds {
+		start := cpuSeconds()
 		bare, err := d.engine(ctx, warm.took)
 		if err != nil {
 			return f, err
 		}
+		engineCPU = append(engineCPU, (cpuSeconds()-start)/float64(bare.patches)*1e3)
+		start = cpuSeconds()
 		w, err := d.walk(ctx, filepath.Join(dir, fmt.Sprint(round)))
 		if err != nil {
 			return f, err
 		}
-		rate := float64(w.patches) / w.took.Seconds()
-		engine, walk, ratio = append(engine, bare), append(walk, rate), append(ratio, rate/bare)
+		walkCPU = append(walkCPU, (cpuSeconds()-start)/float64(w.patches)*1e3)
+		engine, walk, ratio = append(engine, bare.rate()), append(walk, w.rate()), append(ratio, w.rate()/bare.rate())
 		f.InferenceS, f.BesidesS = w.timing.InferenceS, w.took.Seconds()-w.timing.InferenceS
 	}
 	f.EngineRate, f.WalkRate, f.Ratio = median(engine), median(walk), median(ratio)
+	f.EngineCPU, f.WalkCPU = median(engineCPU), median(walkCPU)
 	f.RatioLow, f.RatioHigh = spread(ratio)
 	f.PeakRSSBytes = peakRSS()
 	return f, nil
 }
 
-// engine runs the engine alone, every runner at once, for about the time, and
-// returns patches a second.
-func (d Detect) engine(ctx context.Context, span time.Duration) (float64, error) {
+// engine runs the engine alone, every runner at once, for about the time.
+func (d Detect) engine(ctx context.Context, span time.Duration) (measured, error) {
 	begun := time.Now()
 	runs := make([]int, len(d.Bare))
 	eg, ctx := errgroup.WithContext(ctx)
@@ -113,24 +118,28 @@ func (d Detect) engine(ctx context.Context, span time.Duration) (float64, error)
 	for _, n := range runs {
 		total += n
 	}
-	return float64(total*d.Batch) / since(begun), err
+	return measured{patches: total * d.Batch, took: time.Since(begun)}, err
 }
 
-type walked struct {
+// measured is one run of one side.
+type measured struct {
 	patches int
 	took    time.Duration
-	timing  report.Timing
+	timing  report.Timing // of a walk
 }
 
+// rate returns patches a second.
+func (m measured) rate() float64 { return float64(m.patches) / m.took.Seconds() }
+
 // walk walks the slide as bcc detect does, digest and report included.
-func (d Detect) walk(ctx context.Context, out string) (walked, error) {
+func (d Detect) walk(ctx context.Context, out string) (measured, error) {
 	begun := time.Now()
 	end := d.Detector.List(ctx, []detect.Item{d.Slide}, out, 1, nil)[0]
 	took := time.Since(begun)
 	if end.Err != nil {
-		return walked{}, end.Err
+		return measured{}, end.Err
 	}
-	w := walked{patches: end.Result.Tissue.Patches, took: took}
+	w := measured{patches: end.Result.Tissue.Patches, took: took}
 	text, err := os.ReadFile(filepath.Join(end.Dir, report.TimingFile))
 	if err == nil {
 		err = json.Unmarshal(text, &w.timing)
