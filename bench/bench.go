@@ -16,13 +16,13 @@ import (
 // Machine says where figures were measured.
 type Machine struct {
 	CPU   string `json:"cpu"`
-	Cores int    `json:"cores"` // that this process may use
+	Cores int    `json:"cores"` // that the measured work may use
 	Go    string `json:"go"`
 }
 
-// ThisMachine describes the machine.
-func ThisMachine() Machine {
-	return Machine{CPU: cpuName(), Cores: runtime.GOMAXPROCS(0), Go: runtime.Version()}
+// machine describes this machine, of which so many cores are used.
+func machine(cores int) Machine {
+	return Machine{CPU: cpuName(), Cores: cores, Go: runtime.Version()}
 }
 
 // median returns the middle of the values, the mean of both where there are two.

@@ -59,7 +59,7 @@ func (d Detect) Run(ctx context.Context) (DetectFigures, error) {
 		return DetectFigures{}, err
 	}
 	defer os.RemoveAll(dir)
-	f := DetectFigures{Bench: "detect", Name: d.Name, Slide: d.Slide.Name, Rounds: d.Rounds, Machine: ThisMachine()}
+	f := DetectFigures{Bench: "detect", Name: d.Name, Slide: d.Slide.Name, Rounds: d.Rounds, Machine: machine(len(d.Bare))}
 
 	warm, err := d.walk(ctx, filepath.Join(dir, "warm"))
 	if err != nil {

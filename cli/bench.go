@@ -43,7 +43,7 @@ func (f *benchFlags) register(fs *pflag.FlagSet, rounds int) {
 	fs.IntVar(&f.rounds, "rounds", rounds, "how often each side runs; the median counts")
 	fs.BoolVar(&f.json, "json", false, "print one JSON object a comparison")
 	fs.StringVar(&f.device, "device", "cpu", "auto, cpu, cuda, cuda:0")
-	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 4 on a CPU, 32 on a GPU")
+	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU")
 	fs.StringVar(&f.library, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 }
 

@@ -63,8 +63,8 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 			return profile.start()
 		},
 		PersistentPostRunE: func(*cobra.Command, []string) error { return profile.stop() },
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:               cobra.NoArgs,
+		RunE:               func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&profile.path, "cpuprofile", "", "write a CPU profile for go tool pprof to this file")
 	_ = root.PersistentFlags().MarkHidden("cpuprofile") // for developers

@@ -3,6 +3,7 @@ package cli
 import (
 	"bcc/aggregate"
 	"bcc/detect"
+	"bcc/infer"
 	"bcc/model"
 	"bcc/native/ort"
 	"bcc/native/pixel"
@@ -16,6 +17,8 @@ func detectorConfig(b *model.Bundle) detect.Config {
 	c := &b.Card
 	cfg := detect.DefaultConfig(c.InputPx(), c.InputMPP())
 	cfg.Slide.Codecs = codecs()
+	cfg.Slide.CacheBytes, cfg.Patch.CacheBytes = cacheBytes/2, cacheBytes/2
+	cfg.Patch.Readers, cfg.Slide.Workers = cores, cores
 	if pixel.Available() {
 		cfg.Patch.Resample = pixel.Resample
 	}
@@ -33,6 +36,11 @@ func (e *engine) describe(cfg *detect.Config) {
 		Name: "bcc", Version: telemetry.Version,
 		Engine: "ONNX Runtime " + ort.Version() + " on " + e.devices(),
 	}
+	ready := 0 // patches that keep every runner busy: the batch it has and the next
+	for _, r := range e.runners {
+		ready += 2 * r.(infer.Sized).Batch()
+	}
+	cfg.Patch.Prefetch = max(cfg.Patch.Prefetch, 2*ready)
 	cfg.Device, cfg.Workers = e.devices(), len(e.runners)
 }
 

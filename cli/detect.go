@@ -132,7 +132,7 @@ func openDetector(cmd *cobra.Command, f detectFlags, std Streams) (*detect.Detec
 // The tile caches of all slides in flight share this much memory; below the
 // smaller one a slide's cache would no longer hold two rows of its tiles.
 const (
-	cacheBytes    = 128 << 20
+	cacheBytes    = 64 << 20
 	minCacheBytes = 16 << 20
 )
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -30,7 +29,7 @@ type engineFlags struct {
 func (f *engineFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.model, "model", models.Default, "model: "+strings.Join(models.Names(), ", ")+", or a folder with model.onnx and card.json")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda, cuda:0, or several with commas")
-	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 4 on a CPU, 32 on a GPU")
+	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU")
 	fs.StringVar(&f.library, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 }
 
@@ -70,6 +69,7 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 	if err := ort.Load(libraryPaths(f.library)...); err != nil {
 		return nil, err
 	}
+	roomForNativeCalls()
 	e := &engine{}
 	for device := range strings.SplitSeq(f.device, ",") {
 		if err := e.open(b, strings.TrimSpace(device), f.batch, notes); err != nil {
@@ -112,7 +112,7 @@ func (e *engine) open(b *model.Bundle, device string, batch int, notes io.Writer
 	e.infos = append(e.infos, info)
 	n := 2
 	if info.Device == "cpu" {
-		n = runtime.GOMAXPROCS(0)
+		n = cores
 	}
 	for range n {
 		r, err := m.NewRunner()

@@ -124,25 +124,22 @@ func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Wat
 // Reading and scoring overlap; the channel between them is bounded, so reading
 // waits for scoring and memory stays flat however large the slide.
 func (d *Detector) score(ctx context.Context, s *slide.Slide, g *wsi.Grid, scored func(int)) ([]float32, error) {
-	reader, err := patch.NewReader(s, g, d.cfg.Patch)
+	cfg := d.cfg.Patch
+	cfg.Released = func() { scored(1) } // a patch is given back when the model is through with it
+	reader, err := patch.NewReader(s, g, cfg)
 	if err != nil {
 		return nil, err
 	}
 	n := d.cfg.Outputs
 	out := make([]float32, g.Len()*n)
-	patches := make(chan wsi.Patch, d.cfg.Patch.Prefetch)
-	counted := make(chan wsi.Patch)
+	patches := make(chan wsi.Patch, cfg.Prefetch)
 
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
 		defer close(patches)
 		return reader.Read(ctx, patches)
 	})
-	eg.Go(func() error {
-		defer close(counted)
-		return count(ctx, patches, counted, scored)
-	})
-	eg.Go(func() error { return d.scorer.Score(ctx, counted, out) })
+	eg.Go(func() error { return d.scorer.Score(ctx, patches, out) })
 	if err := eg.Wait(); err != nil {
 		return nil, err
 	}
@@ -152,30 +149,4 @@ func (d *Detector) score(ctx context.Context, s *slide.Slide, g *wsi.Grid, score
 		probs[i] = d.cfg.Probability(out[i*n : (i+1)*n])
 	}
 	return probs, nil
-}
-
-// count passes patches on and tells scored of each one that is released, which
-// is when the model is through with it.
-func count(ctx context.Context, in <-chan wsi.Patch, out chan<- wsi.Patch, scored func(int)) error {
-	for p := range in {
-		release := p.Release
-		p.Release = func() {
-			if release != nil {
-				release()
-			}
-			scored(1)
-		}
-		select {
-		case out <- p:
-		case <-ctx.Done():
-			p.Release()
-			for p := range in { // the reader stops too and closes in
-				if p.Release != nil {
-					p.Release()
-				}
-			}
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }

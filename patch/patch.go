@@ -38,10 +38,14 @@ type Config struct {
 	// Readers is the number of goroutines that read. Default 0: one a core.
 	Readers int
 
-	// Prefetch is the number of patches that the caller's channel holds and
-	// about as many that the caller holds; spare buffers are kept for both.
-	// Default 32: 5 MB of patches of 224 pixels.
+	// Prefetch is the number of patches that are out at a time: read and not yet
+	// released. A receiver that holds more of them at once has to ask for more.
+	// Default 32, two rounds of batches of 4 on two cores.
 	Prefetch int
+
+	// Released, where set, is called after each patch's Release: that many are
+	// through. It is called from several goroutines.
+	Released func()
 
 	// CacheBytes is the size of the tile cache behind the Source, for which the
 	// order of reading is chosen. Default 64 MiB, that of slide.
@@ -95,6 +99,9 @@ func (c Config) filled() Config {
 	}
 	if c.Readers == 0 {
 		c.Readers = runtime.GOMAXPROCS(0)
+	}
+	if c.Prefetch == 0 {
+		c.Prefetch = d.Prefetch
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = d.CacheBytes

@@ -71,7 +71,7 @@ func NewReader(src Source, g *wsi.Grid, cfg Config) (*Reader, error) {
 	return &Reader{
 		src: src, grid: g, cfg: cfg, level: l, x: x, y: y,
 		order: visits(g, l, cfg.CacheBytes),
-		pool:  newPool(3*cfg.SizePx*cfg.SizePx, 2*(cfg.Readers+cfg.Prefetch)),
+		pool:  newPool(3*cfg.SizePx*cfg.SizePx, cfg.Prefetch, cfg.Released),
 	}, nil
 }
 
@@ -80,20 +80,33 @@ func (r *Reader) Level() int { return r.level.Index }
 
 // Read sends every planned patch once, in no promised order, and returns when
 // all are sent, at the first error, or when ctx ends. It does not close out.
-// Each patch's buffer is the receiver's until it calls Release.
+// Each patch's buffer is the receiver's until it calls Release; while
+// Config.Prefetch of them are out, nothing more is read.
+//
+// A goroutine reads a run of patches once there is room for all of them: waking
+// it for each patch alone cost more than a tenth of the reading.
 func (r *Reader) Read(ctx context.Context, out chan<- wsi.Patch) error {
 	eg, ctx := errgroup.WithContext(ctx)
+	run := max(min(runLength, r.cfg.Prefetch/r.cfg.Readers), 1)
 	var next atomic.Int64
-	for range min(r.cfg.Readers, (len(r.order)+runLength-1)/runLength) {
+	for range min(r.cfg.Readers, (len(r.order)+run-1)/run) {
 		eg.Go(func() error {
 			var scratch []byte
 			for {
-				end := int(next.Add(runLength))
-				if end-runLength >= len(r.order) {
+				end := int(next.Add(int64(run)))
+				if end-run >= len(r.order) {
 					return nil
 				}
-				for _, i := range r.order[end-runLength : min(end, len(r.order))] {
-					if err := r.send(ctx, int(i), out, &scratch); err != nil {
+				part := r.order[end-run : min(end, len(r.order))]
+				buffers, err := r.pool.take(ctx, len(part))
+				if err != nil {
+					return err
+				}
+				for k, i := range part {
+					if err := r.send(ctx, int(i), buffers[k], out, &scratch); err != nil {
+						for _, b := range buffers[k:] {
+							r.pool.put(b)
+						}
 						return err
 					}
 				}
@@ -103,22 +116,20 @@ func (r *Reader) Read(ctx context.Context, out chan<- wsi.Patch) error {
 	return eg.Wait()
 }
 
-// send reads the i-th planned patch and sends it.
-func (r *Reader) send(ctx context.Context, i int, out chan<- wsi.Patch, scratch *[]byte) error {
+// send reads the i-th planned patch into b and sends it. After an error b is
+// still the caller's.
+func (r *Reader) send(ctx context.Context, i int, b *buffer, out chan<- wsi.Patch, scratch *[]byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	b := r.pool.get()
 	at := r.grid.Rect(i)
 	if err := r.pixels(ctx, at, b.pix, scratch); err != nil {
-		b.release()
 		return fmt.Errorf("read patch %v: %w", at, err)
 	}
 	select {
 	case out <- wsi.Patch{Index: i, Pix: b.pix, Release: b.release}:
 		return nil
 	case <-ctx.Done():
-		b.release()
 		return ctx.Err()
 	}
 }

@@ -42,9 +42,12 @@ type Config struct {
 	Codecs Codecs
 
 	// CacheBytes bounds the decoded tiles kept in memory. Default (0):
-	// DefaultCacheBytes; a slide stored in wide strips may take twice as much,
-	// since each of its patches touches as many strips as it has rows.
+	// DefaultCacheBytes. A slide stored in wide strips takes up to 128 MiB whatever
+	// this says, since each of its patches touches as many strips as it has rows.
 	CacheBytes int64
+
+	// Workers is the number of goroutines that make an overview. Default (0): one a core.
+	Workers int
 
 	// MPP overrides the scale of level 0, in µm per pixel. Default (zero): from the file.
 	MPP wsi.MPP
@@ -58,6 +61,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.CacheBytes < 0 {
 		errs = append(errs, fault.New(fault.Invalid, "cache of %d bytes", c.CacheBytes))
+	}
+	if c.Workers < 0 {
+		errs = append(errs, fault.New(fault.Invalid, "%d workers", c.Workers))
 	}
 	if c.MPP != (wsi.MPP{}) && !c.MPP.Valid() {
 		errs = append(errs, fault.New(fault.Invalid, "mpp %gx%g is outside of 0.01 to 100 µm", c.MPP.X, c.MPP.Y))

@@ -3,7 +3,6 @@ package slide
 import (
 	"context"
 	"math"
-	"runtime"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -56,7 +55,7 @@ func near(a, b int) bool { return a-b <= 1 && b-a <= 1 }
 // whole fills ov with a level as it is, a row of segments at a time.
 func (s *Slide) whole(ctx context.Context, l *level, ov *wsi.Overview) error {
 	eg, ctx := errgroup.WithContext(ctx)
-	eg.SetLimit(runtime.GOMAXPROCS(0))
+	eg.SetLimit(s.workers)
 	for y := 0; y < l.Size.H; y += l.Tile.H {
 		eg.Go(func() error {
 			r := wsi.Rect{Y: y, W: l.Size.W, H: min(l.Tile.H, l.Size.H-y)}
@@ -80,7 +79,7 @@ func (s *Slide) average(ctx context.Context, l *level, ov *wsi.Overview) error {
 		newAreaTaps(in.W, perX*float64(ov.W)/div, ov.W),
 		newAreaTaps(in.H, perY*float64(ov.H)/div, ov.H))
 
-	workers := runtime.GOMAXPROCS(0)
+	workers := s.workers
 	if l.ordered || l.cost > 0 {
 		workers = 1
 	}

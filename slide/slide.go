@@ -22,6 +22,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -46,6 +47,8 @@ type Slide struct {
 	mpp    wsi.MPP // zero: unknown
 	closed atomic.Bool
 
+	workers int // goroutines that make an overview
+
 	bufs     buffers
 	cache    *tileCache
 	jpeg     pool[JPEGDecoder]
@@ -67,6 +70,9 @@ func Open(r io.ReaderAt, size int64, cfg Config) (*Slide, error) {
 		jpeg2000: pool[JPEG2000Decoder]{name: "JPEG 2000", open: cfg.Codecs.JPEG2000},
 		large:    semaphore.NewWeighted(decodeBytes),
 	}
+	if s.workers = cfg.Workers; s.workers == 0 {
+		s.workers = runtime.GOMAXPROCS(0)
+	}
 	budget := cfg.CacheBytes
 	if budget == 0 {
 		budget = DefaultCacheBytes
@@ -76,9 +82,7 @@ func Open(r io.ReaderAt, size int64, cfg Config) (*Slide, error) {
 		s.Close()
 		return nil, wrap(err, "open slide")
 	}
-	if cfg.CacheBytes == 0 {
-		s.cache.budget = max(budget, s.stripBudget())
-	}
+	s.cache.budget = max(budget, s.stripBudget())
 	if cfg.MPP.Valid() {
 		s.mpp = cfg.MPP
 	}

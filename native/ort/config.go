@@ -52,7 +52,7 @@ type Config struct {
 	// Device is "auto", "cpu", "cuda" or "cuda:n". Default auto: the first GPU that
 	// works, else the CPU.
 	Device string
-	// Batch is the number of patches a run takes. Default 4 on the CPU and 32 on a
+	// Batch is the number of patches a run takes. Default 2 on the CPU and 32 on a
 	// GPU; a model with a fixed batch keeps its own.
 	Batch int
 	// PatchPx is the side of a patch. Default: what the model's input shape says.
@@ -74,7 +74,7 @@ type Config struct {
 
 // Defaults measured with ResNet18 and MobileNetV3-small sizes (docs/benchmarks.md).
 const (
-	defaultCPUBatch  = 4
+	defaultCPUBatch  = 2
 	defaultGPUBatch  = 32
 	defaultGPUMemory = 0.8
 )
