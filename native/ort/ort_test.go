@@ -85,7 +85,7 @@ func TestRunnersKeepTheirPromises(t *testing.T) {
 		"nhwc":             {testModel{side: 16, nhwc: true}, ort.Config{Device: "cpu", Batch: 3}, 3},
 		"nhwc, said so":    {testModel{nhwc: true, shapeless: true}, ort.Config{Device: "cpu", Batch: 3, Layout: ort.NHWC, PatchPx: 16}, 3},
 		"without a shape":  {testModel{shapeless: true}, ort.Config{Device: "cpu", PatchPx: 16, Batch: 3}, 3},
-		"weights as input": {testModel{side: 16, weightInput: true}, ort.Config{Device: "cpu"}, 4},
+		"weights as input": {testModel{side: 16, weightInput: true}, ort.Config{Device: "cpu"}, 2},
 		"device by itself": {testModel{side: 16}, ort.Config{Batch: 3}, 3},
 		"convolutions":     {testModel{side: 16, slow: 3}, ort.Config{Device: "cpu"}, 4},
 	} {
@@ -285,8 +285,8 @@ func TestItRunsOneByOneWhereThePlaceInABatchShows(t *testing.T) {
 	if info := fixed.Info(); info.Batch != 4 || !strings.Contains(info.Note, "fixed batch") {
 		t.Errorf("model = %+v, want its own batch and a note", info)
 	}
-	if info := open(t, testModel{side: 16}, ort.Config{Device: "cpu"}).Info(); info.Batch != 4 || info.Note != "" {
-		t.Errorf("model = %+v, want batches of 4 and no note", info)
+	if info := open(t, testModel{side: 16}, ort.Config{Device: "cpu"}).Info(); info.Batch != 2 || info.Note != "" {
+		t.Errorf("model = %+v, want batches of 2 and no note", info)
 	}
 }
 
