@@ -72,7 +72,7 @@ type Config struct {
 	GPUMemory float64
 }
 
-// Defaults measured with ResNet18 and MobileNetV3-small sizes (docs/benchmarks.md).
+// Defaults measured with ResNet18 and MobileNetV3-small sizes (docs/results.md).
 const (
 	defaultCPUBatch  = 2
 	defaultGPUBatch  = 32
