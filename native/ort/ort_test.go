@@ -198,7 +198,7 @@ func TestItRefusesModelsItCannotFeed(t *testing.T) {
 		"another patch size":    {good, ort.Config{PatchPx: 224}, fault.Invalid, "patches of 8 px, not of 224 px"},
 		"no patch size":         {testModel{}.encode(), ort.Config{}, fault.Invalid, "patch size"},
 		"an output that is not": {good, ort.Config{Output: "cats"}, fault.Invalid, `"cats"`},
-		"the wrong layout":      {testModel{nhwc: true, shapeless: true}.encode(), ort.Config{PatchPx: 8, Layout: ort.NCHW}, fault.Unsupported, "[4 3 8 8]"},
+		"the wrong layout":      {testModel{nhwc: true, shapeless: true}.encode(), ort.Config{PatchPx: 8, Layout: ort.NCHW}, fault.Unsupported, "[2 3 8 8]"},
 		"not a number out":      {testModel{side: 8, nan: true}.encode(), ort.Config{}, fault.Unsupported, "not a number"},
 		"too many outputs":      {identity(), ort.Config{PatchPx: 640, Batch: 1}, fault.Unsupported, "1228800 values a patch"},
 		"a batch too large":     {testModel{batch: 1000, side: 1024}.encode(), ort.Config{}, fault.Invalid, "12000 MB"},
