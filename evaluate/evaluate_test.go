@@ -3,7 +3,6 @@ package evaluate_test
 import (
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -13,8 +12,6 @@ import (
 	"bcc/evaluate"
 	"bcc/fault"
 )
-
-var update = flag.Bool("update", false, "with the build tag oracle: rewrite the golden figures from scikit-learn")
 
 const p, n = true, false
 

@@ -4,6 +4,7 @@ package evaluate_test
 
 import (
 	"encoding/json"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -15,6 +16,8 @@ import json, sys
 from sklearn.metrics import roc_auc_score, average_precision_score
 print(json.dumps([[float(f(c["positive"], c["scores"])) for f in (roc_auc_score, average_precision_score)] for c in json.load(sys.stdin)]))
 `
+
+var update = flag.Bool("update", false, "rewrite the golden figures from scikit-learn")
 
 // Run with -tags oracle; it needs Debian's python3-sklearn. With -update it writes
 // the golden file, otherwise it checks that the file still says what

@@ -44,7 +44,6 @@ type level struct {
 	blank   []bool          // by tile of the band
 	encoded [][]byte        // one row of tiles
 	white   []byte          // an encoded blank tile
-	filled  int             // quarters of rows in the band: 0 to 2
 }
 
 func newPyramid(s *Scene, f *tiffwrite.File, wc WriteConfig, cfg pyramidConfig) (*pyramid, error) {

@@ -85,13 +85,6 @@ func ownTables(src []byte) bool {
 	return true
 }
 
-// unavailable is what every constructor returns where there is no library.
-func unavailable() error {
-	return fault.Hint(
-		fault.New(fault.Unavailable, "libjpeg-turbo is not in this program: it was built without cgo"),
-		"build with CGO_ENABLED=1 and Debian's libjpeg62-turbo-dev")
-}
-
 // failed turns a message of the library into an error.
 func failed(kind fault.Kind, doing, message string) error {
 	return fault.New(kind, "%s: %w", doing, fmt.Errorf("libjpeg: %s", message))

@@ -2,6 +2,8 @@
 
 package jpeg
 
+import "bcc/fault"
+
 // Decoder stands for the real one where there is no cgo; none can be had.
 type Decoder struct{}
 
@@ -37,3 +39,10 @@ func (*Encoder) Tables() []byte { return nil }
 
 // Close does nothing.
 func (*Encoder) Close() {}
+
+// unavailable is what every constructor returns where there is no library.
+func unavailable() error {
+	return fault.Hint(
+		fault.New(fault.Unavailable, "libjpeg-turbo is not in this program: it was built without cgo"),
+		"build with CGO_ENABLED=1 and Debian's libjpeg62-turbo-dev")
+}

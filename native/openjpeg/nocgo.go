@@ -2,6 +2,8 @@
 
 package openjpeg
 
+import "bcc/fault"
+
 // Decoder stands for the real one where there is no cgo; none can be had.
 type Decoder struct{}
 
@@ -15,3 +17,10 @@ func (*Decoder) Decode(dst []byte, w, h int, src []byte, ycc bool, reduce int) e
 
 // Close does nothing.
 func (*Decoder) Close() {}
+
+// unavailable is what the constructor returns where there is no library.
+func unavailable() error {
+	return fault.Hint(
+		fault.New(fault.Unavailable, "OpenJPEG is not in this program: it was built without cgo"),
+		"build with CGO_ENABLED=1 and Debian's libopenjp2-7-dev")
+}

@@ -32,13 +32,6 @@ func check(dst []byte, w, h int, src []byte, reduce int) error {
 	return nil
 }
 
-// unavailable is what the constructor returns where there is no library.
-func unavailable() error {
-	return fault.Hint(
-		fault.New(fault.Unavailable, "OpenJPEG is not in this program: it was built without cgo"),
-		"build with CGO_ENABLED=1 and Debian's libopenjp2-7-dev")
-}
-
 // failed turns a message of the library into an error.
 func failed(kind fault.Kind, message string) error {
 	return fault.New(kind, "decode jpeg 2000: %w", fmt.Errorf("openjpeg: %s", message))
