@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -18,10 +19,14 @@ type failing struct {
 	disk
 	n    int
 	dead bool
+
+	mu   sync.Mutex // files are written at once
 	seen int
 }
 
 func (f *failing) step() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.seen++
 	if f.seen == f.n || f.dead && f.seen > f.n {
 		return syscall.ENOSPC
