@@ -105,6 +105,8 @@ func TestItReadsManifests(t *testing.T) {
 		"an empty path":        {text: "path,x\n ,1\n", wrong: "line 2: the path is empty"},
 		"a missing field":      {text: "x,path\n1\n", wrong: "line 2: 1 fields"},
 		"a quote left open":    {text: "\"a.tif\n", wrong: "line 1"},
+		"the root":             {text: "/\n", wrong: `"/" names no file`},
+		"the folder itself":    {text: "a/..\n", wrong: `"a/.." names no file`},
 		"a zero byte":          {text: "a\x00b.tif\n", wrong: "zero byte"},
 		"a path without limit": {text: strings.Repeat("a", 5000) + "\n", wrong: "5000 bytes"},
 	} {
@@ -140,7 +142,7 @@ func FuzzManifest(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		err := detect.ReadManifest(strings.NewReader(text), func(it detect.Item) error {
-			if it.Path == "" || strings.HasPrefix(it.Name, "/") || strings.HasPrefix(it.Name, "../") || it.Name == ".." {
+			if it.Path == "" || it.Name == "" || strings.HasPrefix(it.Name, "/") || strings.HasPrefix(it.Name, "../") || it.Name == ".." {
 				t.Errorf("item %+v leads out of the results folder", it)
 			}
 			return nil

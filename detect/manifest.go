@@ -92,6 +92,9 @@ func (c manifestColumns) item(record []string) (Item, error) {
 		return Item{}, fault.New(fault.Invalid, "the path holds a zero byte")
 	}
 	it := Item{Path: p, Name: manifestName(p)}
+	if it.Name == "" {
+		return Item{}, fault.New(fault.Invalid, "the path %q names no file", p)
+	}
 	if c.mpp >= 0 && c.mpp < len(record) && strings.TrimSpace(record[c.mpp]) != "" {
 		text := strings.TrimSpace(record[c.mpp])
 		um, err := strconv.ParseFloat(text, 64)
@@ -104,11 +107,11 @@ func (c manifestColumns) item(record []string) (Item, error) {
 }
 
 // manifestName names a slide after its path in the manifest, kept inside the
-// results folder whatever the path says.
+// results folder whatever the path says; empty where the path names no file.
 func manifestName(p string) string {
 	clean := path.Clean("/" + filepath.ToSlash(p))
 	if filepath.IsAbs(p) || strings.HasPrefix(filepath.ToSlash(p), "../") {
-		return path.Base(clean)
+		clean = path.Base(clean)
 	}
 	return strings.TrimPrefix(clean, "/")
 }
