@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 
+	"golang.org/x/sync/errgroup"
+
 	"bcc/aggregate"
 	"bcc/patch"
 	"bcc/report"
@@ -14,15 +16,20 @@ import (
 
 // thumbnails reads a picture of the peak of each of the first lesions, in their order.
 func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, levels []wsi.Level, mpp wsi.MPP, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
-	n := min(len(lesions), d.cfg.Thumbnails)
-	pictures := make([]*wsi.Image, 0, n)
-	for i := range n {
-		at := report.ThumbnailRect(lesions[i].Peak, levels[0].Size, mpp)
-		picture, err := d.picture(ctx, s, levels, at)
-		if err != nil {
-			return nil, fmt.Errorf("of lesion %d: %w", i, err)
-		}
-		pictures = append(pictures, picture)
+	pictures := make([]*wsi.Image, min(len(lesions), d.cfg.Thumbnails))
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(max(d.cfg.Patch.Readers, 1))
+	for i := range pictures {
+		eg.Go(func() (err error) {
+			at := report.ThumbnailRect(lesions[i].Peak, levels[0].Size, mpp)
+			if pictures[i], err = d.picture(ctx, s, levels, at); err != nil {
+				return fmt.Errorf("of lesion %d: %w", i, err)
+			}
+			return nil
+		})
+	}
+	if err := eg.Wait(); err != nil {
+		return nil, err
 	}
 	return pictures, nil
 }
