@@ -150,9 +150,10 @@ func TestTheBaselineFiresOnCrowdedNucleiOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	nucleus, basaloid := [3]float64{0.33, 0.22, 0.50}, [3]float64{0.62, 0.48, 0.70}
+	palish, spinous := [3]float64{0.48, 0.36, 0.62}, [3]float64{0.72, 0.50, 0.76} // a nucleus stained weakly; cytoplasm
 	stroma, glass := [3]float64{0.91, 0.72, 0.82}, [3]float64{0.97, 0.97, 0.97}
 	// cells paints round nuclei of 7 µm, spacingUM apart, on a ground.
-	cells := func(ground [3]float64, spacingUM float64) func(c, y, x int) float64 {
+	cellsOf := func(nucleus, ground [3]float64, spacingUM float64) func(c, y, x int) float64 {
 		return func(c, y, x int) float64 {
 			dx, dy := math.Mod(float64(x)/2, spacingUM)-spacingUM/2, math.Mod(float64(y)/2, spacingUM)-spacingUM/2
 			if math.Hypot(dx, dy) < 3.5 {
@@ -160,6 +161,9 @@ func TestTheBaselineFiresOnCrowdedNucleiOnly(t *testing.T) {
 			}
 			return ground[c]
 		}
+	}
+	cells := func(ground [3]float64, spacingUM float64) func(c, y, x int) float64 {
+		return cellsOf(nucleus, ground, spacingUM)
 	}
 	plain := func(v [3]float64) func(c, y, x int) float64 {
 		return func(c, _, _ int) float64 { return v[c] }
@@ -170,6 +174,8 @@ func TestTheBaselineFiresOnCrowdedNucleiOnly(t *testing.T) {
 	}{
 		"a nest":           {cells(basaloid, 8), 0.9, 1},
 		"half a nest":      {half(cells(basaloid, 8), plain(stroma)), 0.5, 1},
+		"a pale nest":      {cellsOf(palish, basaloid, 8), 0.8, 1},
+		"epidermis":        {cells(spinous, 9.5), 0, 0.1},
 		"stroma":           {plain(stroma), 0, 0.05},
 		"glass":            {plain(glass), 0, 0.05},
 		"black ink":        {plain([3]float64{0.05, 0.05, 0.10}), 0, 0.05},
