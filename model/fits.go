@@ -1,7 +1,6 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 
 	"bcc/fault"
@@ -89,7 +88,7 @@ func (c *Card) fitsInput(v *onnx.ValueInfo) error {
 			problems = append(problems, fault.New(fault.Invalid, "input %.40q: a side of %d px, the card says %d", v.Name, d.Value, px))
 		}
 	}
-	return errors.Join(problems...)
+	return join(problems)
 }
 
 func (c *Card) fitsOutput(v *onnx.ValueInfo) error {

@@ -18,6 +18,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"syscall"
 
 	"bcc/fault"
 )
@@ -171,18 +172,22 @@ func sum(data []byte) string {
 	return hex.EncodeToString(s[:])
 }
 
-// readFile reads a file of at most limit bytes.
+// readFile reads a regular file of at most limit bytes. Anything else is refused
+// before it is opened: opening a pipe waits for its other end.
 func readFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fault.New(fault.Corrupt, "%s: not a regular file", name)
+	}
 	f, err := fsys.Open(name)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fault.Hint(fault.New(fault.NotFound, "%s: %w", name, fs.ErrNotExist),
-				"a model is a folder with %s and %s", CardFile, ModelFile)
-		}
-		return nil, fault.New(fault.Unavailable, "%s: %w", name, err)
+		return nil, unreadable(name, err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	info, err = f.Stat() // it may be another file by now
 	if err == nil && !info.Mode().IsRegular() {
 		err = errors.New("not a regular file")
 	}
@@ -203,18 +208,34 @@ func readFile(fsys fs.FS, name string, limit int64) ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// unreadable says why a file of a bundle cannot be read, and what a model is where
+// there seems to be none.
+func unreadable(name string, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fault.New(fault.NotFound, "%s: %w", name, fs.ErrNotExist)
+	case errors.Is(err, syscall.ENOTDIR):
+		err = fault.New(fault.Invalid, "the model is a file, not a folder")
+	default:
+		return fault.New(fault.Unavailable, "%s: %w", name, err)
+	}
+	return fault.Hint(err, "a model is a folder with %s and %s", CardFile, ModelFile)
+}
+
 // join returns one error for all problems, with the kind and the hint of the first.
+// Problems that read the same are told once.
 func join(problems []error) error {
-	err := errors.Join(problems...)
-	if err == nil {
+	told := map[string]bool{}
+	problems = slices.DeleteFunc(slices.Clone(problems), func(err error) bool {
+		if err == nil || told[err.Error()] {
+			return true
+		}
+		told[err.Error()] = true
+		return false
+	})
+	if len(problems) == 0 {
 		return nil
 	}
-	e := &fault.Error{Err: err}
-	for _, p := range problems {
-		if p != nil {
-			e.Kind, e.Hint = fault.Of(p), fault.HintOf(p)
-			break
-		}
-	}
-	return e
+	first := problems[0]
+	return &fault.Error{Kind: fault.Of(first), Hint: fault.HintOf(first), Err: errors.Join(problems...)}
 }

@@ -294,3 +294,16 @@ func FuzzCard(f *testing.F) {
 		}
 	})
 }
+
+func TestItTellsAProblemOnce(t *testing.T) {
+	t.Parallel()
+	net := network(3, dims(1, 3, 512, 512)...)
+	_, err := model.Open(bundle(fmt.Sprintf(foreign, hash(net)), net))
+	if err == nil {
+		t.Fatal("no error")
+	}
+	text := err.Error()
+	if strings.Count(text, "a side of 512 px") != 1 || !strings.Contains(text, "3 numbers a patch") || fault.Of(err) != fault.Invalid {
+		t.Errorf("%v, want each problem once", err)
+	}
+}
