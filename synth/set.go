@@ -125,29 +125,26 @@ func WriteSet(ctx context.Context, dir string, cfg SetConfig) error {
 }
 
 // WriteFiles writes one slide with its mask and its truth into dir and returns the
-// path of the slide's file, which appears last.
+// path of the slide's file, which appears last. After an error nothing that it wrote
+// is there.
 func WriteFiles(ctx context.Context, dir, name string, s *Scene, cfg WriteConfig) (path string, err error) {
-	path = filepath.Join(dir, name+s.cfg.Variant.Ext())
+	base := filepath.Join(dir, name)
+	path = base + s.cfg.Variant.Ext()
 	t := s.Truth()
-	for _, doc := range []struct {
-		ext    string
-		encode func() ([]byte, error)
-	}{{".json", t.JSON}, {".geojson", t.GeoJSON}} {
-		err = atomically(filepath.Join(dir, name+doc.ext), func(f *os.File) error {
-			b, err := doc.encode()
-			if err == nil {
-				_, err = f.Write(b)
-			}
+	err = together([]string{base + ".mask.tif", base + ".json", base + ".geojson", path}, func(f []*os.File) error {
+		if err := Write(ctx, f[3], f[0], s, cfg); err != nil {
 			return err
-		})
-		if err != nil {
-			return "", err
 		}
-	}
-	err = atomically(path, func(slide *os.File) error {
-		return atomically(filepath.Join(dir, name+".mask.tif"), func(mask *os.File) error {
-			return Write(ctx, slide, mask, s, cfg)
-		})
+		for i, encode := range []func() ([]byte, error){t.JSON, t.GeoJSON} {
+			b, err := encode()
+			if err == nil {
+				_, err = f[1+i].Write(b)
+			}
+			if err != nil {
+				return fault.New(fault.Unavailable, "write truth: %w", err)
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return "", err
@@ -157,27 +154,47 @@ func WriteFiles(ctx context.Context, dir, name string, s *Scene, cfg WriteConfig
 
 // atomically writes a file beside its place and renames it when write succeeded; a
 // run that dies leaves at most a hidden file.
-func atomically(path string, write func(*os.File) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fault.New(fault.Unavailable, "create %s: %w", filepath.Base(path), err)
-	}
+func atomically(path string, write func(*os.File) error) error {
+	return together([]string{path}, func(f []*os.File) error { return write(f[0]) })
+}
+
+// together writes files beside their places and, when write succeeded, gives them
+// their names in the order of paths. After an error nothing that it wrote is there.
+func together(paths []string, write func([]*os.File) error) (err error) {
+	files := make([]*os.File, 0, len(paths))
+	named := 0
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, ignoreMissing(os.Remove(f.Name())))
+		for i, f := range files {
+			f.Close() // a second time where all went well: no matter
+			if err != nil && i < named {
+				err = errors.Join(err, ignoreMissing(os.Remove(paths[i])))
+			} else if err != nil {
+				err = errors.Join(err, ignoreMissing(os.Remove(f.Name())))
+			}
 		}
 	}()
-	err = write(f)
-	if cerr := f.Chmod(0o644); err == nil {
-		err = cerr
+	for _, path := range paths {
+		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+		if err != nil {
+			return fault.New(fault.Unavailable, "create %s: %w", filepath.Base(path), err)
+		}
+		files = append(files, f)
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if err := write(files); err != nil {
+		return err
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
+	for _, f := range files {
+		if err := errors.Join(f.Chmod(0o644), f.Close()); err != nil {
+			return fault.New(fault.Unavailable, "finish %s: %w", filepath.Base(f.Name()), err)
+		}
 	}
-	return err
+	for i, f := range files {
+		if err := os.Rename(f.Name(), paths[i]); err != nil {
+			return fault.New(fault.Unavailable, "name %s: %w", filepath.Base(paths[i]), err)
+		}
+		named++
+	}
+	return nil
 }
 
 func ignoreMissing(err error) error {

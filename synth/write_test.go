@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/csv"
+	"errors"
 	"image"
 	"image/jpeg"
 	_ "image/png"
@@ -14,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/image/tiff/lzw"
@@ -404,18 +406,75 @@ func TestItDividesASetWithBothLabelsInEverySplit(t *testing.T) {
 	}
 }
 
-func TestItLeavesNoFileBehindWhenItIsStopped(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	dir := t.TempDir()
-	cancel()
-	_, err := synth.WriteFiles(ctx, dir, "s", scene(t, config(1, 700, 600)), synth.WriteConfig{Workers: 2})
-	if err == nil {
-		t.Fatal("a stopped run says it is done")
+// brokenEncoder fails at some tile, as a disk or a library may.
+type brokenEncoder struct {
+	synth.TileEncoder
+	tiles *atomic.Int64
+}
+
+var errBroken = errors.New("the encoder broke")
+
+func (e brokenEncoder) Encode(dst, rgb []byte, w, h int, asRGB bool) ([]byte, error) {
+	if e.tiles.Add(-1) < 0 {
+		return nil, errBroken
 	}
-	left, _ := filepath.Glob(filepath.Join(dir, "*tif*"))
-	hidden, _ := filepath.Glob(filepath.Join(dir, ".*"))
-	if len(left)+len(hidden) != 0 {
-		t.Errorf("left behind: %v %v", left, hidden)
+	return e.TileEncoder.Encode(dst, rgb, w, h, asRGB)
+}
+
+func (e brokenEncoder) EncodeAbbreviated(dst, rgb []byte, w, h int, asRGB bool) ([]byte, error) {
+	if e.tiles.Add(-1) < 0 {
+		return nil, errBroken
+	}
+	return e.TileEncoder.EncodeAbbreviated(dst, rgb, w, h, asRGB)
+}
+
+func TestItLeavesNoFileBehindWhenItFails(t *testing.T) {
+	t.Parallel()
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	breaking := func(after int64) func(int, string) (synth.TileEncoder, error) {
+		tiles := new(atomic.Int64)
+		tiles.Store(after)
+		return func(quality int, subsampling string) (synth.TileEncoder, error) {
+			e, err := synth.NewGoEncoder(quality, subsampling)
+			return brokenEncoder{e, tiles}, err
+		}
+	}
+	for _, c := range []struct {
+		what    string
+		ctx     context.Context
+		encoder func(int, string) (synth.TileEncoder, error)
+		block   string // a folder stands where this file should
+		want    error
+	}{
+		{what: "stopped", ctx: stopped, want: context.Canceled},
+		{what: "no encoder", encoder: func(int, string) (synth.TileEncoder, error) { return nil, errBroken }, want: errBroken},
+		{what: "first tile", encoder: breaking(0), want: errBroken},
+		{what: "last level", encoder: breaking(4), want: errBroken},
+		{what: "no room for the outlines", block: "s.geojson"},
+		{what: "no room for the slide", block: "s.tif"},
+	} {
+		dir := t.TempDir()
+		if c.block != "" {
+			if err := os.MkdirAll(filepath.Join(dir, c.block, "x"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.ctx == nil {
+			c.ctx = t.Context()
+		}
+		_, err := synth.WriteFiles(c.ctx, dir, "s", scene(t, config(1, 700, 600)), synth.WriteConfig{Workers: 2, NewEncoder: c.encoder})
+		if err == nil || c.want != nil && !errors.Is(err, c.want) {
+			t.Errorf("%s: %v, want %v", c.what, err, c.want)
+		}
+		left, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range left {
+			if f.Name() != c.block {
+				t.Errorf("%s: %s was left behind", c.what, f.Name())
+			}
+		}
 	}
 }
