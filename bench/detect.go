@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bcc/detect"
+	"bcc/fault"
 	"bcc/report"
 )
 
@@ -54,6 +55,9 @@ type DetectFigures struct {
 // Run measures. Each round runs the engine alone for about as long as the walk
 // before it took, then the walk.
 func (d Detect) Run(ctx context.Context) (DetectFigures, error) {
+	if d.Rounds < 1 {
+		return DetectFigures{}, fault.New(fault.Invalid, "bench detect: %d rounds: want 1 or more", d.Rounds)
+	}
 	dir, err := os.MkdirTemp("", "bcc-bench-")
 	if err != nil {
 		return DetectFigures{}, err

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"bcc/fault"
 	"bcc/slide"
 	"bcc/wsi"
 )
@@ -48,6 +49,9 @@ type stream struct {
 // change every few tiles, so that both meet the same noise.
 func (r Read) Run(ctx context.Context) (ReadFigures, error) {
 	f := ReadFigures{Bench: "read", Slide: r.Name, Rounds: r.Rounds, Machine: machine(1)}
+	if r.Rounds < 1 || r.Tiles < 1 {
+		return f, fault.New(fault.Invalid, "bench read: %d rounds of %d tiles: want 1 or more of each", r.Rounds, r.Tiles)
+	}
 	all, err := readStreams(r.File, r.Size, r.Tiles)
 	if err != nil {
 		return f, fmt.Errorf("bench read %s: %w", r.Name, err)

@@ -22,6 +22,9 @@ func newBenchBundle(std Streams) *cobra.Command {
 		Long:  "Networks: " + strings.Join(net.Names(), ", ") + ". Random weights: the answers mean nothing.",
 		Args:  wants("network"),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if err := writable(out); err != nil {
+				return err
+			}
 			b, err := benchBundle(args[0])
 			if err != nil {
 				return err
@@ -47,7 +50,11 @@ func newBenchBundle(std Streams) *cobra.Command {
 func benchBundle(name string) (*model.Bundle, error) {
 	if !slices.Contains(net.Names(), name) {
 		f := engineFlags{model: name}
-		return f.bundle()
+		b, err := f.bundle()
+		if fault.Of(err) == fault.NotFound {
+			err = fault.Hint(fault.New(fault.NotFound, "%w", err), "networks with random weights: %s", strings.Join(net.Names(), ", "))
+		}
+		return b, err
 	}
 	n, err := net.Build(name, net.Config{Seed: 1})
 	if err != nil {

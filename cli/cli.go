@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,9 +34,10 @@ func Run(ctx context.Context, args []string, std Streams) int {
 		return 0
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		fmt.Fprintln(std.Err, "bcc: stopped; run the same command again to go on")
+		fmt.Fprintln(std.Err, "bcc: stopped")
 		return exitInterrupted
 	}
+	err = inUse(err)
 	printError(std.Err, err)
 	return fault.Exit(err)
 }
@@ -79,20 +79,6 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 		newVersion(std),
 	)
 	return root
-}
-
-// printError prints err for a person: each line of it, then the hint.
-func printError(w io.Writer, err error) {
-	text := err.Error()
-	if strings.HasPrefix(text, "unknown command") || strings.HasPrefix(text, "accepts ") || strings.HasPrefix(text, "requires ") {
-		err = fault.Hint(err, "bcc --help lists the commands")
-	}
-	for line := range strings.SplitSeq(text, "\n") {
-		fmt.Fprintf(w, "bcc: error: %s\n", line)
-	}
-	if hint := fault.HintOf(err); hint != "" {
-		fmt.Fprintf(w, "bcc: hint: %s\n", hint)
-	}
 }
 
 // wants returns an argument check that says in words what is missing.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -62,13 +63,19 @@ others. Nothing it writes is a diagnosis.`,
 
 func runDetect(cmd *cobra.Command, args []string, f detectFlags, std Streams) error {
 	ctx := cmd.Context()
-	items, missing := detect.Find(args)
+	items, missing := detect.Find(ctx, args, f.out)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	items, err := shard(items, f.shard)
 	if err != nil {
 		return err
 	}
-	if len(items) == 0 {
-		return missing // nothing was found; or the shard is empty, which is done
+	if len(items) == 0 && missing != nil {
+		return missing
+	}
+	if err := writable(f.out); err != nil {
+		return err // now, and not after an hour of work
 	}
 	d, e, err := openDetector(cmd, f, std)
 	if err != nil {
@@ -85,7 +92,11 @@ func runDetect(cmd *cobra.Command, args []string, f detectFlags, std Streams) er
 	if f.json {
 		err = printEnds(std.Out, ends)
 	} else {
-		printTable(std.Out, ends)
+		err = printTable(std.Out, ends)
+	}
+	if stopped := ctx.Err(); stopped != nil && unfinished(ends) {
+		fmt.Fprintln(std.Err, "bcc: run the same command again to go on where it stopped")
+		return stopped
 	}
 	return errors.Join(missing, err, firstFailure(ends))
 }
@@ -149,23 +160,25 @@ func shard(items []detect.Item, spec string) ([]detect.Item, error) {
 	return items[len(items)*(i-1)/n : len(items)*i/n], nil
 }
 
+// unfinished reports whether a slide was stopped or never begun.
+func unfinished(ends []detect.End) bool {
+	return slices.ContainsFunc(ends, func(e detect.End) bool { return e.Status == detect.Stopped || e.Status == detect.Waiting })
+}
+
 // firstFailure returns the first slide's error, which gives the exit code, with
 // a word on how many there were.
 func firstFailure(ends []detect.End) error {
 	var first error
 	failed := 0
 	for _, e := range ends {
-		switch {
-		case e.Status == detect.Stopped && first == nil:
-			first = e.Err
-		case e.Status == detect.Failed:
+		if e.Status == detect.Failed {
 			if failed++; failed == 1 {
 				first = e.Err
 			}
 		}
 	}
 	if failed > 1 {
-		return fault.New(fault.Of(first), "%w (and %d more slides failed, see the table)", first, failed-1)
+		return fault.New(fault.Of(first), "%w (and %d more failed, see the table)", first, failed-1)
 	}
 	return first
 }
@@ -190,13 +203,16 @@ func printEnds(w io.Writer, ends []detect.End) error {
 	enc := json.NewEncoder(w)
 	for _, e := range ends {
 		line := endJSON{Slide: e.Name, Status: e.Status, TookS: e.Took.Seconds()}
-		if e.Err != nil {
+		if e.Status == detect.Waiting {
+			continue
+		}
+		if e.Status == detect.Failed {
 			line.Error = &errorJSON{Kind: fault.Of(e.Err).String(), Message: e.Err.Error(), Hint: fault.HintOf(e.Err)}
-		} else {
-			line.Dir, line.Result = filepath.ToSlash(e.Dir), &e.Result
+		} else if e.Result != nil {
+			line.Dir, line.Result = filepath.ToSlash(e.Dir), e.Result
 		}
 		if err := enc.Encode(line); err != nil {
-			return fmt.Errorf("write to standard output: %w", err)
+			return unwritten(err)
 		}
 	}
 	return nil

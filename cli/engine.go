@@ -42,7 +42,9 @@ func (f *engineFlags) bundle() (*model.Bundle, error) {
 		}
 		return model.Open(fsys)
 	}
-	if info, err := os.Stat(f.model); err != nil || !info.IsDir() {
+	if info, err := os.Stat(f.model); err == nil && !info.IsDir() {
+		return nil, fault.Hint(fault.New(fault.Invalid, "model %s is a file", f.model), "name the folder it lies in")
+	} else if err != nil {
 		return nil, fault.Hint(fault.New(fault.NotFound, "model %s: no such folder", f.model),
 			"models that come with the program: %s", strings.Join(models.Names(), ", "))
 	}

@@ -114,7 +114,7 @@ func (b *bars) Planned(name string, patches int) {
 	begun := time.Now()
 	b.slides[name] = b.pool.New(int64(patches), barStyle(),
 		mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(shorten(name, 27), decor.WC{W: 28, C: decor.DindentRight})),
+		mpb.PrependDecorators(decor.Name(shorten(printable(name), 27), decor.WC{W: 28, C: decor.DindentRight})),
 		mpb.AppendDecorators(
 			decor.CountersNoUnit(" %d/%d patches "),
 			decor.Any(func(s decor.Statistics) string {
@@ -174,7 +174,7 @@ func (l *lines) Ended(e detect.End) {
 	ended := l.end(e)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	fmt.Fprintf(l.w, "[%d/%d] %s: %s", ended, l.slides, e.Name, e.Status)
+	fmt.Fprintf(l.w, "[%d/%d] %s: %s", ended, l.slides, printable(e.Name), e.Status)
 	if e.Status == detect.Done {
 		fmt.Fprintf(l.w, " in %s, %d patches", e.Took.Round(time.Millisecond), e.Result.Tissue.Patches)
 	}

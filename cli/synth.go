@@ -48,6 +48,9 @@ no clinical truth.`,
 			cfg.Slide.Seed, cfg.Slide.MPP, cfg.Slide.Size = f.seed, f.mpp, size
 			cfg.Slide.Variant, cfg.Slide.Growth, cfg.Slide.Clean = synth.Variant(f.variant), synth.Growth(f.growth), f.clean
 			cfg.Write.NewEncoder = newEncoder
+			if err := writable(f.out); err != nil {
+				return err
+			}
 			begun := time.Now()
 			cfg.Done = func(i int, path string) {
 				fmt.Fprintf(std.Err, "[%d/%d] %s\n", i+1, f.count, path)

@@ -26,6 +26,8 @@ func newVersion(std Streams) *cobra.Command {
 			engine := "not found"
 			if err := ort.Load(libraryPaths(f.library)...); err == nil {
 				engine = ort.Version()
+			} else if f.library != "" {
+				return err
 			}
 			if asJSON {
 				return json.NewEncoder(std.Out).Encode(map[string]string{
@@ -35,7 +37,9 @@ func newVersion(std Streams) *cobra.Command {
 			}
 			fmt.Fprintf(std.Out, "bcc     %s (%s, %s)\n", build.Version, build.Go, build.Platform)
 			fmt.Fprintf(std.Out, "engine  ONNX Runtime %s\n", engine)
-			fmt.Fprintf(std.Out, "model   %s %s (sha256 %.12s)\n", b.Card.Name, b.Card.Version, b.Digest)
+			if _, err := fmt.Fprintf(std.Out, "model   %s %s (sha256 %.12s)\n", b.Card.Name, b.Card.Version, b.Digest); err != nil {
+				return unwritten(err)
+			}
 			return nil
 		},
 	}

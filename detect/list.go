@@ -22,7 +22,8 @@ import (
 // List walks the slides, jobs of them at a time, and writes the results of each
 // into its folder under out. A slide whose results are there already, for the
 // same content, model and parameters, is skipped; a bad one does not stop the
-// others. The ends come back in the order of the items, one for each.
+// others. When ctx ends, no more are begun. The ends come back in the order of the
+// items, one for each.
 func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int, watch Watcher) []End {
 	if watch == nil {
 		watch = silent{}
@@ -31,6 +32,10 @@ func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int,
 	var eg errgroup.Group
 	eg.SetLimit(max(jobs, 1))
 	for i, item := range items {
+		ends[i] = End{Name: item.Name, Status: Waiting}
+		if ctx.Err() != nil {
+			continue
+		}
 		eg.Go(func() error {
 			end := d.one(ctx, item, filepath.Join(out, filepath.FromSlash(item.Name)), watch)
 			watch.Ended(end)
@@ -64,7 +69,7 @@ func (d *Detector) one(ctx context.Context, item Item, dir string, watch Watcher
 		if skipped {
 			end.Status = Skipped
 		}
-		end.Result = result
+		end.Result = &result
 	}
 	return end
 }

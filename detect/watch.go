@@ -23,13 +23,14 @@ const (
 	Skipped Status = "skipped" // its files were there for the same slide, model and parameters
 	Failed  Status = "failed"
 	Stopped Status = "stopped" // the run was ended before it was through
+	Waiting Status = "waiting" // the run was ended before it was begun
 )
 
 // End is one row of the table that a run ends with.
 type End struct {
 	Name   string
 	Status Status
-	Result report.Result // where done or skipped
+	Result *report.Result // where done or skipped, else nil
 	Took   time.Duration
 	Dir    string // folder of the results
 	Err    error  // where failed or stopped
