@@ -8,14 +8,20 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+
+	"bcc/fault"
 )
 
 // disk is what writing a set needs of a file system. Tests put one in that fails.
 type disk interface {
 	MkdirAll(dir string) error
+	// Lock takes dir for one writer until unlock. Busy: another has it.
+	Lock(dir string) (unlock func(), err error)
+	Exists(name string) bool
 	// CreateTemp makes a new file in dir; the last * of pattern becomes its own.
 	CreateTemp(dir, pattern string) (tempFile, error)
 	Rename(from, to string) error
@@ -34,32 +40,58 @@ type tempFile interface {
 // set writes files under temporary names and gives them their own names all at
 // once: until commit nothing of an older set is touched.
 type set struct {
-	disk  disk
-	dir   string
-	names []string // final, in the order of commit
-	temps []string // names beside them
+	disk   disk
+	dir    string
+	made   bool     // dir is ours: it was not there before
+	names  []string // final, in the order of commit
+	temps  []string // names beside them; empty: not made, or named by commit
+	fresh  []string // named by commit where nothing was before
+	unlock func()
 }
 
 // Temporary files are called .NAME.*.bcc-tmp, so that a later run can tell what
 // a killed one left behind.
 const tempMark = ".bcc-tmp"
 
-// newSet makes dir and clears away what a killed run left there. One writer a
-// folder: a second one at the same time makes the first fail, never a mixed set.
+// newSet makes dir, takes it for itself until close, and clears away what a killed
+// run left there. Busy: another run writes there now.
 func newSet(d disk, dir string) (*set, error) {
-	if err := d.MkdirAll(dir); err != nil {
-		return nil, err
-	}
-	left, err := d.Glob(dir, ".*"+tempMark)
-	if err != nil {
-		return nil, err
-	}
-	for _, name := range left {
-		if err := d.Remove(name); err != nil {
-			return nil, fmt.Errorf("clear away what an earlier run left: %w", err)
+	s := &set{disk: d, dir: dir}
+	var err error
+	for range 3 { // a writer that fails may take its folder away from under us
+		s.made = !d.Exists(dir)
+		if err = d.MkdirAll(dir); err != nil {
+			return nil, err
+		}
+		if s.unlock, err = d.Lock(dir); !errors.Is(err, fs.ErrNotExist) {
+			break
 		}
 	}
-	return &set{disk: d, dir: dir}, nil
+	if err != nil {
+		if s.made && fault.Of(err) != fault.Busy {
+			d.Remove(dir)
+		}
+		return nil, err
+	}
+	if err := s.clear(); err != nil {
+		s.close(false)
+		return nil, fmt.Errorf("clear away what an earlier run left: %w", err)
+	}
+	return s, nil
+}
+
+// clear takes away the temporary files of an earlier run.
+func (s *set) clear() error {
+	left, err := s.disk.Glob(s.dir, ".*"+tempMark)
+	if err != nil {
+		return err
+	}
+	for _, name := range left {
+		if err := s.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // add writes the files under temporary names, to the disk and not only to its
@@ -106,21 +138,39 @@ func (s *set) commit() error {
 				return err
 			}
 		}
-		if err := s.disk.Rename(temp, filepath.Join(s.dir, s.names[i])); err != nil {
+		name := filepath.Join(s.dir, s.names[i])
+		fresh := !s.disk.Exists(name)
+		if err := s.disk.Rename(temp, name); err != nil {
 			return err
 		}
+		s.temps[i] = ""
+		if fresh {
+			s.fresh = append(s.fresh, name)
+		}
 	}
-	s.temps = nil
 	return s.disk.SyncDir(s.dir)
 }
 
-// discard takes away what add wrote and commit did not name.
-func (s *set) discard() {
+// close lets go of the folder. Where the set is not whole, what it wrote goes away
+// first: temporary files, files of which there was no older one, the last named
+// first, and the folder where it was not there before.
+func (s *set) close(whole bool) {
+	defer s.unlock()
+	if whole {
+		return
+	}
 	for _, temp := range s.temps {
-		if temp == "" {
-			continue // it was never made
+		if temp != "" {
+			s.disk.Remove(temp) // a file that cannot be removed is cleared away by the next run
 		}
-		s.disk.Remove(temp) // a file that cannot be removed is cleared away by the next run
+	}
+	for _, name := range slices.Backward(s.fresh) {
+		if err := s.disk.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return // the last may be this one: it must not stand without the others
+		}
+	}
+	if s.made {
+		s.disk.Remove(s.dir) // stays where something lies in it
 	}
 }
 
@@ -130,6 +180,11 @@ type osDisk struct{}
 func (osDisk) MkdirAll(dir string) error    { return os.MkdirAll(dir, 0o777) }
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) Remove(name string) error     { return os.Remove(name) }
+
+func (osDisk) Exists(name string) bool {
+	_, err := os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}
 
 func (osDisk) CreateTemp(dir, pattern string) (tempFile, error) {
 	f, err := os.CreateTemp(dir, pattern)

@@ -41,6 +41,13 @@ func (f *failing) MkdirAll(dir string) error {
 	return f.disk.MkdirAll(dir)
 }
 
+func (f *failing) Lock(dir string) (func(), error) {
+	if err := f.step(); err != nil {
+		return nil, err
+	}
+	return f.disk.Lock(dir)
+}
+
 func (f *failing) Rename(from, to string) error {
 	if err := f.step(); err != nil {
 		return err
@@ -160,15 +167,76 @@ func TestItLeavesAWholeSetOrNoResult(t *testing.T) {
 	}
 }
 
-func TestItLeavesNoFolderWhenNothingCouldBeWritten(t *testing.T) {
+// Whichever step fails where there was no set before, nothing is left of the new
+// one, not even the folder; what somebody else laid there stays.
+func TestItLeavesNothingWhereNoSetWas(t *testing.T) {
+	t.Parallel()
+	in := sample(t)
+	once := t.TempDir()
+	if err := Write(once, in); err != nil {
+		t.Fatal(err)
+	}
+	files, err := in.files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, drawn := 0, contents(t, once); i < len(files); i++ {
+		files[i].write = bytesTo(drawn[files[i].name])
+	}
+	other := t.TempDir()
+	if err := os.WriteFile(filepath.Join(other, "notes.txt"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	missing := filepath.Join(t.TempDir(), "out")
+	for _, dir := range []string{missing, other} {
+		for n := 1; ; n++ {
+			d := &failing{disk: osDisk{}, n: n}
+			err := save(d, dir, files)
+			if d.seen < n {
+				if err != nil || n < 20 {
+					t.Fatalf("%v after %d steps", err, n)
+				}
+				break
+			}
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Fatalf("step %d: %v, want that the disk is full", n, err)
+			}
+			if _, err := os.Stat(missing); dir == missing && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("step %d: the folder stays: %v", n, err)
+			}
+			if left := contents(t, other); len(left) != 1 {
+				t.Fatalf("step %d: %d files are there, want the one that was", n, len(left))
+			}
+		}
+	}
+}
+
+// vanishing is a disk on which another writer takes the folder away just before it
+// can be locked.
+type vanishing struct {
+	disk
+	times int
+}
+
+func (v *vanishing) Lock(dir string) (func(), error) {
+	if v.times--; v.times >= 0 {
+		os.Remove(dir)
+		return nil, fs.ErrNotExist
+	}
+	return v.disk.Lock(dir)
+}
+
+func TestItMakesAFolderAgainThatAnotherRunTookAway(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "out")
-	d := &failing{disk: osDisk{}, n: 3} // the folder, the first file, its first bytes
-	if err := write(d, dir, sample(t)); err == nil {
-		t.Fatal("no error")
+	if err := write(&vanishing{osDisk{}, 1}, dir, sample(t)); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the folder stays: %v", err)
+	if n := len(contents(t, dir)); n != 6 {
+		t.Errorf("%d files, want 6", n)
+	}
+	if err := write(&vanishing{osDisk{}, 9}, filepath.Join(t.TempDir(), "out"), sample(t)); fault.Of(err) != fault.Unavailable {
+		t.Errorf("%v, want unavailable", err)
 	}
 }
 

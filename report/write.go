@@ -3,14 +3,21 @@ package report
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"bcc/fault"
 )
 
 // Write makes dir where it is missing and writes the whole set into it, in place
 // of an older one. After an error, or a kill at any moment, dir holds either no
-// result.json or a whole set with it. A full disk is Unavailable.
+// result.json or a whole set with it. A full disk is Unavailable; a folder that
+// another run writes into at this moment is Busy and left alone.
+//
+// Until all files lie on the disk under temporary names, an older set stands
+// untouched. Then its result.json goes first and the new one comes last: an error
+// between the two leaves the other files without one, older and newer, for the next
+// run to replace. Where there was no older set, an error leaves nothing behind; a
+// kill may leave temporary files, which the next run clears away, and files without
+// a result.json.
 //
 // The pictures and tables are the same to the byte for the same input; nothing
 // holds a time or a path, timing.json apart.
@@ -23,7 +30,11 @@ func write(d disk, dir string, in Input) error {
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	if err := save(d, dir, files); err != nil {
+	err = save(d, dir, files)
+	if fault.Of(err) == fault.Busy {
+		return fmt.Errorf("write report into %s: %w", dir, err)
+	}
+	if err != nil {
 		return fault.New(fault.Unavailable, "write report into %s: %w", dir, err)
 	}
 	return nil
@@ -62,23 +73,22 @@ func (in Input) files() ([]file, error) {
 	}, nil
 }
 
-// save writes the files as one set. A folder that it made does not outlive an error.
-func save(d disk, dir string, files []file) (err error) {
-	_, statErr := os.Stat(dir)
+// save writes the files as one set.
+func save(d disk, dir string, files []file) error {
 	s, err := newSet(d, dir)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		s.discard()
-		if err != nil && os.IsNotExist(statErr) {
-			d.Remove(dir) // stays where something lies in it
-		}
-	}()
+	whole := false
+	defer func() { s.close(whole) }() // also when a writer panics
 	if err := s.add(files); err != nil {
 		return err
 	}
-	return s.commit()
+	if err := s.commit(); err != nil {
+		return err
+	}
+	whole = true
+	return nil
 }
 
 func bytesTo(b []byte) func(io.Writer) error {
