@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -28,71 +29,101 @@ var maskFolders = []string{"masks", "tissue_masks"}
 // Find turns what a person names (slides, folders, patterns, manifests) into
 // the list of slides, in the order given and by name within a folder. Folders
 // are searched to the bottom; hidden files, files *.mask.* and folders called
-// masks or tissue_masks are left out. A manifest ends in .csv or .txt.
+// masks or tissue_masks are left out. A manifest ends in .csv or .txt: see
+// ReadManifest and ReadPaths.
 //
-// What cannot be found is returned as a joined error beside the slides that
-// can, so that one wrong name does not stop the others.
-func Find(args []string) ([]Item, error) {
+// Results are never slides: out, the folder for results (empty or not there yet:
+// none), is not searched, nor is any folder that holds a result of this program.
+//
+// What cannot be found or read is returned as a joined error beside the slides
+// that can, so that one wrong name does not stop the others. When ctx ends, its
+// cause is returned and no slide.
+func Find(ctx context.Context, args []string, out string) ([]Item, error) {
+	f := finder{out: realPath(out)}
+	items, err := f.all(ctx, args)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	items, twice := unique(items)
+	return items, errors.Join(err, twice)
+}
+
+// finder knows where not to look.
+type finder struct {
+	out string // the results folder, absolute and without links; empty: there is none
+}
+
+func (f finder) all(ctx context.Context, args []string) ([]Item, error) {
 	var items []Item
 	var wrong []error
 	for _, arg := range args {
-		found, err := find(arg)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		found, err := f.find(ctx, arg)
 		if err != nil {
 			wrong = append(wrong, err)
 		}
 		items = append(items, found...)
 	}
-	items = unique(items)
 	return items, errors.Join(wrong...)
 }
 
-func find(arg string) ([]Item, error) {
+func (f finder) find(ctx context.Context, arg string) ([]Item, error) {
 	info, err := os.Stat(arg)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(arg, "*?["):
-		return findPattern(arg)
+		return f.pattern(ctx, arg)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fault.Hint(fault.New(fault.NotFound, "%s: no such file or folder", arg), "check the spelling, or name the folder that holds the slides")
 	case err != nil:
 		return nil, fault.New(fault.Unavailable, "look at %s: %w", arg, err)
 	case info.IsDir():
-		return findFolder(arg)
+		return f.folder(ctx, arg)
 	case isManifest(arg):
-		return findManifest(arg)
+		return findManifest(ctx, arg)
 	default:
 		return []Item{{Name: filepath.Base(arg), Path: arg}}, nil
 	}
 }
 
-func findPattern(pattern string) ([]Item, error) {
+// pattern leaves out results that fit: a person who writes * does not mean them.
+func (f finder) pattern(ctx context.Context, pattern string) ([]Item, error) {
 	paths, err := filepath.Glob(pattern)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "pattern %s: %w", pattern, err)
 	}
+	paths = slices.DeleteFunc(paths, func(p string) bool {
+		return f.leavesOut(realPath(p)) || holdsResult(filepath.Dir(p))
+	})
 	if len(paths) == 0 {
 		return nil, fault.New(fault.NotFound, "%s: no file fits this pattern", pattern)
 	}
-	var items []Item
-	var wrong []error
-	for _, p := range paths {
-		found, err := find(p)
-		if err != nil {
-			wrong = append(wrong, err)
-		}
-		items = append(items, found...)
-	}
-	return items, errors.Join(wrong...)
+	return f.all(ctx, paths)
 }
 
-func findFolder(dir string) ([]Item, error) {
+// folder searches dir, also where dir is a link; links below it are not followed.
+func (f finder) folder(ctx context.Context, dir string) ([]Item, error) {
+	root := realPath(dir) // WalkDir does not enter a link
+	if root == "" {
+		return nil, fault.New(fault.Unavailable, "search folder %s: it cannot be resolved", dir)
+	}
+	if f.leavesOut(root) {
+		return nil, fault.Hint(fault.New(fault.Invalid, "folder %s holds results, not slides", dir), "write the results elsewhere, with --out")
+	}
 	var items []Item
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	var wrong problems
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err != nil { // the folder at path is not read, or not to its end
+			wrong.add(fault.New(fault.Unavailable, "search folder %s: %w", dir, err))
+			return nil
 		}
 		name := entry.Name()
 		if entry.IsDir() {
-			if path != dir && (strings.HasPrefix(name, ".") || slices.Contains(maskFolders, name)) {
+			if path != root && (strings.HasPrefix(name, ".") || slices.Contains(maskFolders, name) || f.leavesOut(path)) {
 				return filepath.SkipDir
 			}
 			return nil
@@ -100,40 +131,25 @@ func findFolder(dir string) ([]Item, error) {
 		if !isSlideName(name) {
 			return nil
 		}
-		rel, err := filepath.Rel(dir, path)
+		rel, err := filepath.Rel(root, path)
 		if err != nil {
 			return err
 		}
-		items = append(items, Item{Name: filepath.ToSlash(rel), Path: path})
+		items = append(items, Item{Name: filepath.ToSlash(rel), Path: filepath.Join(dir, rel)})
 		return nil
 	})
 	if err != nil {
 		return items, fault.New(fault.Unavailable, "search folder %s: %w", dir, err)
 	}
-	if len(items) == 0 {
+	if len(items) == 0 && wrong.none() {
 		return nil, fault.Hint(fault.New(fault.NotFound, "folder %s holds no slide", dir), "slides end in %s", strings.Join(slideEndings, " "))
 	}
-	return items, nil
+	return items, wrong.err()
 }
 
-func findManifest(path string) ([]Item, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fault.New(fault.Unavailable, "open manifest: %w", err)
-	}
-	defer f.Close()
-	var items []Item
-	err = ReadManifest(f, func(it Item) error {
-		if !filepath.IsAbs(it.Path) {
-			it.Path = filepath.Join(filepath.Dir(path), it.Path)
-		}
-		items = append(items, it)
-		return nil
-	})
-	if err != nil {
-		return items, fault.New(fault.Of(err), "manifest %s: %w", path, err)
-	}
-	return items, nil
+// leavesOut reports whether path, as realPath gives it, is a folder of results.
+func (f finder) leavesOut(path string) bool {
+	return f.out != "" && path == f.out || holdsResult(path)
 }
 
 func isManifest(path string) bool {
@@ -149,30 +165,19 @@ func isSlideName(name string) bool {
 	return slices.Contains(slideEndings, filepath.Ext(lower))
 }
 
-// unique drops a file named twice and gives different files of one name the
-// folders above them, as many as tell them apart, so that no result overwrites
-// another.
-func unique(items []Item) []Item {
-	seen := map[string]bool{} // by absolute path
-	byName := map[string]int{}
-	kept := items[:0]
-	for _, it := range items {
-		abs, err := filepath.Abs(it.Path)
-		if err != nil {
-			abs = it.Path
-		}
-		if seen[abs] {
-			continue
-		}
-		seen[abs] = true
-		byName[it.Name]++
-		kept = append(kept, it)
+// realPath returns path made absolute and without links, empty where there is
+// nothing.
+func realPath(path string) string {
+	if path == "" {
+		return ""
 	}
-	for i, it := range kept {
-		if byName[it.Name] > 1 {
-			abs, _ := filepath.Abs(it.Path)
-			kept[i].Name = strings.TrimPrefix(filepath.ToSlash(abs), "/")
-		}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return ""
 	}
-	return kept
+	real, err := filepath.EvalSymlinks(abs)
+	if err != nil {
+		return ""
+	}
+	return real
 }

@@ -1,8 +1,7 @@
 package detect
 
 import (
-	"encoding/csv"
-	"errors"
+	"context"
 	"io"
 	"path"
 	"path/filepath"
@@ -16,47 +15,110 @@ import (
 // maxManifestField is the longest path a manifest may name, PATH_MAX of Linux.
 const maxManifestField = 4096
 
+// findManifest reads the manifest at path. Paths in it are relative to its folder.
+func findManifest(ctx context.Context, path string) ([]Item, error) {
+	f, _, err := openFile(path)
+	if err != nil {
+		return nil, fault.New(fault.Of(err), "manifest %s: %w", path, err)
+	}
+	defer f.Close()
+	read := ReadManifest
+	if strings.EqualFold(filepath.Ext(path), ".txt") {
+		read = ReadPaths
+	}
+	var items []Item
+	err = read(untilDone{ctx, f}, func(it Item) error {
+		if !filepath.IsAbs(it.Path) {
+			it.Path = filepath.Join(filepath.Dir(path), it.Path)
+		}
+		items = append(items, it)
+		return nil
+	})
+	if err != nil {
+		return items, fault.New(fault.Of(err), "manifest %s: %w", path, err)
+	}
+	return items, nil
+}
+
+// untilDone reads until ctx ends.
+type untilDone struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if u.ctx.Err() != nil {
+		return 0, context.Cause(u.ctx)
+	}
+	return u.r.Read(p)
+}
+
 // ReadManifest reads a list of slides and hands each to yield as it is read, so
 // that a list of any length costs no memory. It is CSV: one slide a line, its
 // path first; or with a header that names the columns path and, optionally,
-// mpp_um (others are left alone). Empty lines and lines that start with # do
-// not count. An error names the line.
+// mpp_um (others are left alone). A cell may be quoted but holds no line break.
+// Empty lines and lines that start with # do not count.
+//
+// A line that cannot be used is left out and the others are read; at the end the
+// first twenty are returned as one Invalid error, each with its number. Only a
+// line over 64 KiB, a header without commas and an error of yield end the reading.
 func ReadManifest(r io.Reader, yield func(Item) error) error {
-	in := csv.NewReader(r)
-	in.Comment = '#'
-	in.FieldsPerRecord = -1
-	in.ReuseRecord = true
-	in.TrimLeadingSpace = true
-
+	var cells csvLine
 	columns := manifestColumns{path: 0, mpp: -1}
-	slides := 0
-	for first := true; ; first = false {
-		record, err := in.Read()
-		if errors.Is(err, io.EOF) {
-			break
+	first := true
+	return readLines(r, yield, func(line string) (item Item, is bool, err error) {
+		if strings.HasPrefix(line, "#") {
+			return Item{}, false, nil
 		}
-		if err != nil {
-			return fault.New(fault.Invalid, "read: %w", err) // csv.ParseError names line and column
-		}
-		if first {
-			record[0] = strings.TrimPrefix(record[0], "\ufeff") // a spreadsheet's byte order mark
-			if named, ok := manifestHeader(record); ok {
-				columns = named
-				continue
+		begun := !first
+		first = false
+		if !begun {
+			if err := checkSeparator(line); err != nil {
+				return Item{}, false, err
 			}
 		}
-		line, _ := in.FieldPos(0)
-		item, err := columns.item(record)
+		record, err := cells.split(line)
 		if err != nil {
-			return fault.New(fault.Invalid, "line %d: %w", line, err)
+			return Item{}, false, err
 		}
-		if err := yield(item); err != nil {
-			return err
+		if !begun {
+			if named, ok := manifestHeader(record); ok {
+				columns = named
+				return Item{}, false, nil
+			}
 		}
-		slides++
-	}
-	if slides == 0 {
-		return fault.Hint(fault.New(fault.Invalid, "it names no slide"), "write one path a line, or a CSV with a column called path")
+		item, err = columns.item(record)
+		return item, true, err
+	})
+}
+
+// ReadPaths is ReadManifest for plain text: one path a line, taken as it stands
+// apart from the space around it.
+func ReadPaths(r io.Reader, yield func(Item) error) error {
+	return readLines(r, yield, func(line string) (Item, bool, error) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "#") {
+			return Item{}, false, nil
+		}
+		item, err := manifestItem(line)
+		return item, true, err
+	})
+}
+
+// checkSeparator refuses a header whose columns are separated by something else
+// than commas, as spreadsheets of some countries write it.
+func checkSeparator(line string) error {
+	for _, mark := range []struct{ is, name string }{{";", "semicolons"}, {"\t", "tabs"}} {
+		cells := strings.Split(line, mark.is)
+		if len(cells) < 2 || strings.Contains(line, ",") {
+			continue
+		}
+		for i, c := range cells {
+			cells[i] = strings.Trim(strings.TrimSpace(c), `"`)
+		}
+		if _, ok := manifestHeader(cells); ok {
+			return errUnreadable{fault.Hint(fault.New(fault.Invalid, "the columns are separated by %s", mark.name), "separate them with commas")}
+		}
 	}
 	return nil
 }
@@ -82,7 +144,23 @@ func (c manifestColumns) item(record []string) (Item, error) {
 	if c.path >= len(record) {
 		return Item{}, fault.New(fault.Invalid, "%d fields, the path is field %d", len(record), c.path+1)
 	}
-	p := strings.TrimSpace(record[c.path])
+	it, err := manifestItem(strings.TrimSpace(record[c.path]))
+	if err != nil {
+		return Item{}, err
+	}
+	if c.mpp >= 0 && c.mpp < len(record) && strings.TrimSpace(record[c.mpp]) != "" {
+		text := strings.TrimSpace(record[c.mpp])
+		um, err := strconv.ParseFloat(text, 64)
+		it.MPP = wsi.MPP{X: um, Y: um}
+		if err != nil || !it.MPP.Valid() {
+			return Item{}, fault.New(fault.Invalid, "mpp_um %q is no scale between 0.01 and 100 µm a pixel", text)
+		}
+	}
+	return it, nil
+}
+
+// manifestItem returns the slide at a path that stands in a manifest.
+func manifestItem(p string) (Item, error) {
 	switch {
 	case p == "":
 		return Item{}, fault.New(fault.Invalid, "the path is empty")
@@ -94,14 +172,6 @@ func (c manifestColumns) item(record []string) (Item, error) {
 	it := Item{Path: p, Name: manifestName(p)}
 	if it.Name == "" {
 		return Item{}, fault.New(fault.Invalid, "the path %q names no file", p)
-	}
-	if c.mpp >= 0 && c.mpp < len(record) && strings.TrimSpace(record[c.mpp]) != "" {
-		text := strings.TrimSpace(record[c.mpp])
-		um, err := strconv.ParseFloat(text, 64)
-		it.MPP = wsi.MPP{X: um, Y: um}
-		if err != nil || !it.MPP.Valid() {
-			return Item{}, fault.New(fault.Invalid, "mpp_um %q is no scale between 0.01 and 100 µm a pixel", text)
-		}
 	}
 	return it, nil
 }
