@@ -180,8 +180,19 @@ func readLabels(path string) ([]labelled, error) {
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "%s: %w", path, err)
 		}
+		if !namesFile(r[at[0]]) {
+			line, _ := in.FieldPos(at[0])
+			return nil, fault.New(fault.Invalid, "%s: line %d: the path %q leads out of the folder", path, line, r[at[0]])
+		}
 		rows = append(rows, labelled{r[at[0]], r[at[2]], r[at[1]] == "1" || strings.EqualFold(r[at[1]], "bcc")})
 	}
+}
+
+// namesFile reports whether path stays below the folder it is joined to, so that
+// no slide is read and no result written elsewhere.
+func namesFile(path string) bool {
+	path = filepath.FromSlash(path)
+	return filepath.IsLocal(path) && filepath.Clean(path) != "."
 }
 
 // zeroNaN keeps JSON valid: no area found is written as 0.
