@@ -211,6 +211,10 @@ func TestItSkipsWhatIsDoneByDigestAndNotByName(t *testing.T) {
 		{what: "other slide of the same name", before: func() { paint(t, path, piece, nest.Add(image.Pt(32, 0))) }, want: detect.Done},
 		{what: "that one again", want: detect.Skipped},
 		{what: "result gone", before: func() { os.Remove(filepath.Join(out, "s.png", report.ResultFile)) }, want: detect.Done},
+		{what: "picture gone", before: func() { os.Remove(filepath.Join(out, "s.png", report.HeatmapFile)) }, want: detect.Done},
+		{what: "picture there again", want: detect.Skipped},
+		{what: "other version of the program", change: func(c *detect.Config) { c.Program.Version = "0.0.0-other" }, want: detect.Done},
+		{what: "that version again", change: func(c *detect.Config) { c.Program.Version = "0.0.0-other" }, want: detect.Skipped},
 		{what: "result damaged", before: func() { os.WriteFile(filepath.Join(out, "s.png", report.ResultFile), []byte("{"), 0o644) }, want: detect.Done},
 	}
 	for _, s := range steps {

@@ -20,10 +20,10 @@ import (
 )
 
 // List walks the slides, jobs of them at a time, and writes the results of each
-// into its folder under out. A slide whose results are there already, for the
-// same content, model and parameters, is skipped; a bad one does not stop the
-// others. When ctx ends, no more are begun. The ends come back in the order of the
-// items, one for each.
+// into its folder under out. A slide whose results are there already, whole, for the
+// same content, model and parameters by this version of the program, is skipped; a
+// bad one does not stop the others. When ctx ends, no more are begun. The ends come
+// back in the order of the items, one for each.
 func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int, watch Watcher) []End {
 	if watch == nil {
 		watch = silent{}
@@ -90,12 +90,12 @@ func (d *Detector) open(ctx context.Context, item Item, dir string, watch Watche
 		_, _ = src.SHA256() // the file is read no more
 		f.Close()
 	}()
-	if old, err := report.Load(dir); err == nil {
+	if old, err := report.Load(dir); err == nil && report.Complete(dir) {
 		sum, err := src.SHA256()
 		if err != nil {
 			return result, false, err
 		}
-		if old.Same(sum, d.cfg.Model.SHA256, d.parameters(item.MPP)) {
+		if old.Same(sum, d.cfg.Model.SHA256, d.cfg.Program.Version, d.parameters(item.MPP)) {
 			return old, true, nil
 		}
 	}

@@ -18,8 +18,20 @@ import (
 // maxResultBytes bounds what Load reads; 100,000 lesions take about 10 MB.
 const maxResultBytes = 64 << 20
 
+// Complete reports whether dir holds every file of a set, each a regular file. It
+// reads none of them.
+func Complete(dir string) bool {
+	for _, name := range setFiles {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
+
 // Load reads dir's result.json. Its presence means that the whole set was
-// written. NotFound: there is none. Corrupt: it is not one. Unsupported: another
+// written; whether somebody took files away since is for Complete. NotFound: there is none. Corrupt: it is not one. Unsupported: another
 // version of the program wrote it.
 func Load(dir string) (Result, error) {
 	name := filepath.Join(dir, ResultFile)

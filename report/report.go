@@ -22,6 +22,10 @@ const (
 	PageFile    = "report.html"
 )
 
+// setFiles are all of them, in the order of writing: the last one's presence means
+// that the set was written whole.
+var setFiles = [...]string{TimingFile, PatchesFile, LesionsFile, HeatmapFile, PageFile, ResultFile}
+
 // Input is everything that the files of one slide hold.
 type Input struct {
 	Result     Result            // with the answer taken over, see Result.SetAnswer

@@ -3,11 +3,14 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -88,14 +91,48 @@ func TestItReadsBackWhatItWrote(t *testing.T) {
 	other := p
 	other.Overlap = 0.5
 	for _, c := range []struct {
-		slide, model string
-		p            Parameters
-		want         bool
+		slide, model, version string
+		p                     Parameters
+		want                  bool
 	}{
-		{"aa11", "bb22", p, true}, {"xx", "bb22", p, false}, {"aa11", "xx", p, false}, {"aa11", "bb22", other, false}, {"", "", p, false},
+		{"aa11", "bb22", "0.1.0", p, true}, {"xx", "bb22", "0.1.0", p, false}, {"aa11", "xx", "0.1.0", p, false},
+		{"aa11", "bb22", "0.1.1", p, false}, {"aa11", "bb22", "0.1.0", other, false}, {"", "", "0.1.0", p, false},
 	} {
-		if got := r.Same(c.slide, c.model, c.p); got != c.want {
-			t.Errorf("same slide %q, model %q, %+v: %v, want %v", c.slide, c.model, c.p, got, c.want)
+		if got := r.Same(c.slide, c.model, c.version, c.p); got != c.want {
+			t.Errorf("same slide %q, model %q, version %q, %+v: %v, want %v", c.slide, c.model, c.version, c.p, got, c.want)
+		}
+	}
+}
+
+func TestItMissesAnyFileOfASet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if Complete(dir) {
+		t.Error("an empty folder is complete")
+	}
+	if err := Write(dir, sample(t)); err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(contents(t, dir)))
+	if !Complete(dir) || len(names) != 6 {
+		t.Fatalf("a set of %q is not complete", names)
+	}
+	for _, name := range names {
+		path, away := filepath.Join(dir, name), filepath.Join(t.TempDir(), name)
+		if err := os.Rename(path, away); err != nil {
+			t.Fatal(err)
+		}
+		if Complete(dir) {
+			t.Errorf("complete without %s", name)
+		}
+		if err := os.Mkdir(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if Complete(dir) {
+			t.Errorf("complete with a folder called %s", name)
+		}
+		if err := errors.Join(os.Remove(path), os.Rename(away, path)); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
@@ -106,7 +143,7 @@ func TestItReadsTheOldestFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !r.Same("aa11", "bb22", r.Parameters) || r.Score != 0.85 {
+	if !r.Same("aa11", "bb22", r.Program.Version, r.Parameters) || r.Score != 0.85 {
 		t.Errorf("read %+v", r)
 	}
 }

@@ -88,9 +88,10 @@ func (r *Result) SetAnswer(a *aggregate.Answer) {
 }
 
 // Same reports whether r answers for the same slide, model and parameters, by
-// digests and not by names: then the work need not be done again. An empty digest
-// is never the same.
-func (r Result) Same(slideSHA256, modelSHA256 string, p Parameters) bool {
+// digests and not by names, and this version of the program gave it: then the work
+// need not be done again. An empty digest is never the same.
+func (r Result) Same(slideSHA256, modelSHA256, programVersion string, p Parameters) bool {
 	return r.FormatVersion == FormatVersion && slideSHA256 != "" && modelSHA256 != "" &&
-		r.Slide.SHA256 == slideSHA256 && r.Model.SHA256 == modelSHA256 && r.Parameters == p
+		r.Slide.SHA256 == slideSHA256 && r.Model.SHA256 == modelSHA256 &&
+		r.Program.Version == programVersion && r.Parameters == p
 }
