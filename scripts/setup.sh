@@ -16,6 +16,13 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: error: %s\n' "$1" >&2; printf 'setup: hint: %s\n' "$2" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "$1 is not installed" "$2"; }
 
+# What is fetched and logged lies in tmp and goes away at the end, but for a log that
+# an error speaks of. part is a file on its way to its place.
+tmp=$(mktemp -d)
+part=$tmp/none
+keep=
+trap 'rm -f "$part"; [ -n "$keep" ] || rm -rf "$tmp"' EXIT
+
 need go "install Go 1.26 or newer from https://go.dev/dl"
 
 # --- C compiler and headers -------------------------------------------------
@@ -30,8 +37,10 @@ if ! headers_present; then
   command -v apt-get >/dev/null || die "the headers of libjpeg-turbo or OpenJPEG are missing and there is no apt-get" "$hint"
   [ "$(id -u)" = 0 ] || die "the headers of libjpeg-turbo or OpenJPEG are missing" "$hint"
   say "installing $packages"
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >/tmp/bcc-apt.log 2>&1 ||
-    die "apt-get could not install the headers (log in /tmp/bcc-apt.log)" "$hint"
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >"$tmp/apt.log" 2>&1 || {
+    keep=1
+    die "apt-get could not install the headers (log: $tmp/apt.log)" "$hint"
+  }
 fi
 
 # --- ONNX Runtime -----------------------------------------------------------
@@ -47,16 +56,15 @@ if ! good "$lib"; then
   hint="with a network: npm pack onnxruntime-node@$ORT_VERSION, then copy bin/napi-v6/linux/$arch/libonnxruntime.so.1 out of it to $lib"
   need npm "install Node.js with npm (Debian: apt-get install npm); or $hint"
   say "fetching ONNX Runtime $ORT_VERSION (a 110 MB package, once)"
-  tmp=$(mktemp -d)
-  trap 'rm -rf "$tmp"' EXIT
   (cd "$tmp" && npm pack --silent "onnxruntime-node@$ORT_VERSION" >/dev/null 2>npm.log) ||
     die "npm could not fetch onnxruntime-node@$ORT_VERSION: $(tail -n 1 "$tmp/npm.log" 2>/dev/null)" "$hint"
   tar -xzf "$tmp"/onnxruntime-node-*.tgz -C "$tmp" "package/bin/napi-v6/linux/$arch/libonnxruntime.so.1"
   got=$tmp/package/bin/napi-v6/linux/$arch/libonnxruntime.so.1
   good "$got" || die "the ONNX Runtime library has a wrong SHA-256: $(sha256sum <"$got" | cut -d' ' -f1)" "expected ${ORT_SHA256[$arch]}; do not use it, fetch it again"
   mkdir -p "$dir"
-  cp "$got" "$lib.tmp" && mv "$lib.tmp" "$lib"
+  part=$(mktemp "$dir/.part.XXXXXX") # two runs at once must not share one
+  cp "$got" "$part" && chmod 644 "$part" && mv "$part" "$lib"
 fi
 
 # --- Go modules -------------------------------------------------------------
-go mod download 2>/tmp/bcc-mod.log || die "Go modules could not be fetched: $(tail -n 1 /tmp/bcc-mod.log)" "with a network: go mod download"
+go mod download 2>"$tmp/mod.log" || die "Go modules could not be fetched: $(tail -n 1 "$tmp/mod.log")" "with a network: go mod download"
