@@ -41,10 +41,10 @@ var maskFolders = []string{"masks", "tissue_masks"}
 func Find(ctx context.Context, args []string, out string) ([]Item, error) {
 	f := finder{out: realPath(out)}
 	items, err := f.all(ctx, args)
+	items, twice := unique(ctx, items)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	items, twice := unique(items)
 	return items, errors.Join(err, twice)
 }
 

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"path/filepath"
@@ -17,10 +18,11 @@ import (
 //
 // A file named twice with two scales keeps the first and is an error; so is a
 // name that cannot be told from another's folder, and that slide is left out.
-func unique(items []Item) ([]Item, error) {
+// What it returns after ctx ended is of no use.
+func unique(ctx context.Context, items []Item) ([]Item, error) {
 	var wrong problems
-	list := distinct(items, &wrong)
-	for {
+	list := distinct(ctx, items, &wrong)
+	for ctx.Err() == nil {
 		clashes := list.clashes()
 		if len(clashes) == 0 || !list.lengthen(clashes) {
 			break
@@ -37,11 +39,14 @@ type named struct {
 }
 
 // distinct keeps the first of items that are one file.
-func distinct(items []Item, wrong *problems) named {
+func distinct(ctx context.Context, items []Item, wrong *problems) named {
 	var list named
 	seen := map[string]int{}       // absolute path, folders without links, to place in list
 	folders := map[string]string{} // a folder to itself without links: asked once
 	for _, it := range items {
+		if ctx.Err() != nil {
+			break
+		}
 		abs, err := filepath.Abs(it.Path)
 		if err != nil { // no working directory: the path as given tells as much as there is
 			abs = filepath.Clean(it.Path)
