@@ -37,7 +37,7 @@ func newDetect(std Streams) *cobra.Command {
 		Long: `Walks every slide named (files, folders, patterns, manifests in .csv or .txt)
 and writes OUT/<slide name>/ with result.json, patches.csv, lesions.geojson,
 heatmap.png and report.html. A slide whose results are there already, for the
-same content, model and parameters, is skipped; a bad slide does not stop the
+same content, model, parameters and program version, is skipped; a bad slide does not stop the
 others. Nothing it writes is a diagnosis.`,
 		Example: `  bcc detect slide.svs
   bcc detect --out results --overlap 0.5 slides/
