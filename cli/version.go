@@ -23,11 +23,11 @@ func newVersion(std Streams) *cobra.Command {
 				return err
 			}
 			build := telemetry.BuildInfo()
-			engine := "not found"
+			var engine string
 			if err := ort.Load(libraryPaths(f.library)...); err == nil {
 				engine = ort.Version()
-			} else if f.library != "" {
-				return err
+			} else {
+				engine = "not found: " + oneLine(err)
 			}
 			if asJSON {
 				return json.NewEncoder(std.Out).Encode(map[string]string{
