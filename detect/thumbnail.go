@@ -1,9 +1,11 @@
 package detect
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,9 +19,19 @@ import (
 // thumbnails reads a picture of the peak of each of the first lesions, in their order.
 func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, levels []wsi.Level, mpp wsi.MPP, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
 	pictures := make([]*wsi.Image, min(len(lesions), d.cfg.Thumbnails))
+	order := make([]int, len(pictures))
+	for i := range order {
+		order[i] = i
+	}
+	// From top to bottom, and one at a time out of strips: a strip can only be
+	// decoded from its beginning, and a flat slide may be one strip.
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lesions[a].Peak.Y, lesions[b].Peak.Y) })
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(max(d.cfg.Patch.Readers, 1))
-	for i := range pictures {
+	if l := levels[0]; l.Tile.W >= l.Size.W {
+		eg.SetLimit(1)
+	}
+	for _, i := range order {
 		eg.Go(func() (err error) {
 			at := report.ThumbnailRect(lesions[i].Peak, levels[0].Size, mpp)
 			if pictures[i], err = d.picture(ctx, s, levels, at); err != nil {
