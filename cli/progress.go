@@ -34,25 +34,40 @@ type tally struct {
 	begun   time.Time
 	slides  int
 	ended   int
-	worked  int // ended by work, not skipped
-	patches int // scored
+	patches int            // scored
+	open    map[string]int // patches to come of each slide that is planned and not ended
+	planned int            // slides planned so far
+	sum     int            // their patches
+	missed  int            // slides that ended without a plan: skipped, or bad
 }
 
-func newTally(slides int) *tally { return &tally{begun: time.Now(), slides: slides} }
+func newTally(slides int) *tally {
+	return &tally{begun: time.Now(), slides: slides, open: map[string]int{}}
+}
 
-func (t *tally) scored(n int) {
+func (t *tally) plan(name string, patches int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open[name] = patches
+	t.planned++
+	t.sum += patches
+}
+
+func (t *tally) scored(name string, n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.patches += n
+	t.open[name] -= n
 }
 
-func (t *tally) end(e detect.End) (ended int) {
+func (t *tally) end(name string) (ended int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended++
-	if e.Status != detect.Skipped {
-		t.worked++
+	if _, ok := t.open[name]; !ok {
+		t.missed++
 	}
+	delete(t.open, name)
 	return t.ended
 }
 
@@ -63,15 +78,21 @@ func (t *tally) rate() float64 {
 	return float64(t.patches) / max(time.Since(t.begun).Seconds(), 1e-3)
 }
 
-// left returns the time left for the whole list, as long as it went so far;
-// zero where nothing is known yet.
+// left returns the time left for the whole list at the rate so far: what is
+// planned and not scored, and for each slide not yet opened as many patches as
+// slides had in the mean. Zero where nothing is known yet.
 func (t *tally) left() time.Duration {
+	rate := t.rate()
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.worked == 0 {
+	if t.planned == 0 || rate == 0 {
 		return 0
 	}
-	return time.Since(t.begun) / time.Duration(t.worked) * time.Duration(t.slides-t.ended)
+	todo := float64(t.slides-t.planned-t.missed) * float64(t.sum) / float64(t.planned)
+	for _, n := range t.open {
+		todo += float64(n)
+	}
+	return time.Duration(todo / rate * float64(time.Second))
 }
 
 // bars draws one bar a slide in flight and one for the list.
@@ -106,6 +127,7 @@ func barStyle() mpb.BarFillerBuilder {
 }
 
 func (b *bars) Planned(name string, patches int) {
+	b.plan(name, patches)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if patches == 0 {
@@ -129,7 +151,7 @@ func (b *bars) Planned(name string, patches int) {
 }
 
 func (b *bars) Scored(name string, patches int) {
-	b.scored(patches)
+	b.scored(name, patches)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if bar := b.slides[name]; bar != nil {
@@ -138,7 +160,7 @@ func (b *bars) Scored(name string, patches int) {
 }
 
 func (b *bars) Ended(e detect.End) {
-	b.end(e)
+	b.end(e.Name)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if bar := b.slides[e.Name]; bar != nil {
@@ -166,12 +188,12 @@ type lines struct {
 	slides int
 }
 
-func (l *lines) Planned(string, int) {}
+func (l *lines) Planned(name string, patches int) { l.plan(name, patches) }
 
-func (l *lines) Scored(_ string, patches int) { l.scored(patches) }
+func (l *lines) Scored(name string, patches int) { l.scored(name, patches) }
 
 func (l *lines) Ended(e detect.End) {
-	ended := l.end(e)
+	ended := l.end(e.Name)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.w, "[%d/%d] %s: %s", ended, l.slides, printable(e.Name), e.Status)
