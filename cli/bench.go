@@ -44,7 +44,7 @@ func (f *benchFlags) register(fs *pflag.FlagSet, rounds int) {
 	fs.BoolVar(&f.json, "json", false, "print one JSON object a comparison")
 	fs.StringVar(&f.device, "device", "cpu", "auto, cpu, cuda, cuda:0")
 	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU")
-	fs.StringVar(&f.library, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
+	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 }
 
 func newBenchDetect(std Streams) *cobra.Command {

@@ -20,17 +20,17 @@ import (
 
 // engineFlags say which model runs and on what.
 type engineFlags struct {
-	model   string
-	device  string
-	batch   int
-	library string
+	model      string
+	device     string
+	batch      int
+	enginePath string
 }
 
 func (f *engineFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.model, "model", models.Default, "model: "+strings.Join(models.Names(), ", ")+", or a folder with model.onnx and card.json")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda, cuda:0, or several with commas")
 	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU")
-	fs.StringVar(&f.library, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
+	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 }
 
 // bundle opens the model: one of those shipped, or a folder.
@@ -68,7 +68,7 @@ type engine struct {
 // startEngine opens the model on each device and starts to take patches. notes
 // hears, in one line each, of devices that were asked for and cannot be had.
 func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.Writer) (*engine, error) {
-	if err := ort.Load(libraryPaths(f.library)...); err != nil {
+	if err := ort.Load(libraryPaths(f.enginePath)...); err != nil {
 		return nil, err
 	}
 	roomForNativeCalls()

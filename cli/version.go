@@ -24,7 +24,7 @@ func newVersion(std Streams) *cobra.Command {
 			}
 			build := telemetry.BuildInfo()
 			var engine string
-			if err := ort.Load(libraryPaths(f.library)...); err == nil {
+			if err := ort.Load(libraryPaths(f.enginePath)...); err == nil {
 				engine = ort.Version()
 			} else {
 				engine = "not found: " + oneLine(err)
