@@ -38,10 +38,6 @@ lesions overlap true ones. The slides are synthetic: this is no accuracy on BCC.
 	fs.SortFlags = false
 	fs.StringVar(&f.out, "out", "results", "folder for the results; those that are there are not made again")
 	f.register(fs)
-	fs.Float64Var(&f.threshold, "threshold", 0, "slide score from which a slide is called BCC; not given: the model card's")
-	fs.Float64Var(&f.overlap, "overlap", 0, "part of a patch that it shares with the next")
-	fs.Float64Var(&f.minTissue, "min-tissue", 0.5, "part of a patch that must be tissue")
-	fs.IntVar(&f.jobs, "jobs", 2, "slides in flight")
-	fs.BoolVar(&f.json, "json", false, "print a JSON object")
+	f.registerWalk(fs)
 	return cmd
 }

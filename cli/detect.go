@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bcc/detect"
 	"bcc/fault"
@@ -27,6 +28,15 @@ type detectFlags struct {
 	jobs      int
 	shard     string
 	json      bool
+}
+
+// registerWalk adds the flags of every command that walks slides.
+func (f *detectFlags) registerWalk(fs *pflag.FlagSet) {
+	fs.Float64Var(&f.threshold, "threshold", 0, "slide score from which a slide is called BCC, 0 to 1; not given: the model card's operating point")
+	fs.Float64Var(&f.overlap, "overlap", 0, "part of a patch that it shares with the next, 0 to 0.75")
+	fs.Float64Var(&f.minTissue, "min-tissue", 0.5, "part of a patch that must be tissue, 0 to 1")
+	fs.IntVar(&f.jobs, "jobs", 2, "slides in flight: while one is written the next is read")
+	fs.BoolVar(&f.json, "json", false, "print JSON to standard output, one object a line")
 }
 
 func newDetect(std Streams) *cobra.Command {
@@ -52,12 +62,8 @@ others. Nothing it writes is a diagnosis.`,
 	fs.StringVar(&f.out, "out", "results", "folder for the results, one folder a slide in it")
 	f.register(fs)
 	fs.Float64Var(&f.mpp, "mpp", 0, "scale of level 0 in µm per pixel; 0: as the file says")
-	fs.Float64Var(&f.threshold, "threshold", 0, "slide score from which a slide is called BCC, 0 to 1; not given: the model card's operating point")
-	fs.Float64Var(&f.overlap, "overlap", 0, "part of a patch that it shares with the next, 0 to 0.75")
-	fs.Float64Var(&f.minTissue, "min-tissue", 0.5, "part of a patch that must be tissue, 0 to 1")
-	fs.IntVar(&f.jobs, "jobs", 2, "slides in flight: while one is written the next is read")
+	f.registerWalk(fs)
 	fs.StringVar(&f.shard, "shard", "", "i/n: walk only the i-th of n equal parts of the list (1/4 to 4/4)")
-	fs.BoolVar(&f.json, "json", false, "print one JSON object a slide to standard output")
 	return cmd
 }
 
