@@ -17,9 +17,9 @@
 // network is described in straight lines, without an error check a line.
 //
 // Each operator is one row of a table (rules), in one file a family: what it
-// takes and what shape it gives. A backward rule is one more column of that row,
-// because nodes are kept in the order in which they can run, with the types of
-// all that goes in and out.
+// takes, what shape it gives, and which operators compute its gradient. Nodes are
+// kept in the order in which they can run, so the way back is the same list from
+// its end (Program, reverse).
 package grad
 
 import (
@@ -85,6 +85,8 @@ type value struct {
 	// of a constant, one of
 	floats []float32
 	ints   []int64
+	// of an input that is noise: see Port
+	keep float32
 	// of a parameter: the block it lies in, and its number there
 	block *block
 	param int
@@ -177,6 +179,9 @@ func (v Value) Shape() Shape { return v.Type().Shape }
 type rule struct {
 	// infer returns the types of the outputs.
 	infer func(c call) ([]Type, error)
+	// backward adds the operators of the gradient by each input and returns them;
+	// the zero Value where none flows. Nil: the operator has no gradient.
+	backward func(b back) []Value
 }
 
 // call is an operator with what goes into it. Optional inputs left out are the

@@ -17,6 +17,7 @@ func init() {
 		"Transpose": {infer: inferTranspose},
 		"Concat":    {infer: inferConcat},
 		"Slice":     {infer: inferSlice},
+		"Identity":  {infer: same},
 	})
 }
 

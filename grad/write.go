@@ -69,6 +69,8 @@ type writer struct {
 	out     *onnx.Graph
 	written map[int]bool // constants that are in the file already
 	alias   map[int]string
+
+	training bool // parameters come as inputs, batch norms work on their batch
 }
 
 func (wr *writer) node(n node) {
@@ -110,6 +112,7 @@ func (wr *writer) use(i int) string {
 	}
 	v := wr.g.values[i]
 	switch {
+	case v.block != nil && wr.training: // an input
 	case v.block != nil:
 		wr.constant(name, v.Shape, wr.weights(i))
 	case v.floats != nil:
