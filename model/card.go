@@ -40,14 +40,16 @@ type Card struct {
 	Files         map[string]string `json:"files"`   // SHA-256 of each file of the bundle but the card
 
 	Input         Layout `json:"input"`
-	Output        Output `json:"output"`
-	PositiveClass string `json:"positive_class"` // default: the class called BCC, or basal cell carcinoma, tumor, …
+	Output        Output `json:"output"`              // of a slide head: that of head.onnx
+	Embedding     string `json:"embedding,omitempty"` // output of model.onnx that is a patch's embedding; default: see Bundle.Embedding
+	PositiveClass string `json:"positive_class"`      // default: the class called BCC, or basal cell carcinoma, tumor, …
 
 	IntendedUse     string          `json:"intended_use"` // default "not for diagnostic use"
 	Description     string          `json:"description,omitempty"`
 	Licence         string          `json:"licence,omitempty"`
 	Training        *Training       `json:"training,omitempty"`
 	Metrics         []Metric        `json:"metrics,omitempty"`
+	Calibration     *Calibration    `json:"calibration,omitempty"`
 	OperatingPoint  *OperatingPoint `json:"operating_point,omitempty"`
 	LesionThreshold *float64        `json:"lesion_threshold,omitempty"` // patch probability from which a patch is part of a lesion
 	Abstain         []float64       `json:"abstain,omitempty"`          // [lo, hi]: slide scores within are called Indeterminate
@@ -100,12 +102,27 @@ type Metric struct {
 	Patients int      `json:"patients,omitempty"`
 }
 
-// OperatingPoint is the slide score from which a slide is called BCC.
+// Calibration makes probabilities mean what they say: the logits are divided by
+// the temperature before they become probabilities (Guo et al. 2017). Above 1 it
+// takes a sure network back, below 1 it makes a timid one surer; the order of the
+// scores stays.
+type Calibration struct {
+	Temperature float64 `json:"temperature"`
+	FittedOn    string  `json:"fitted_on,omitempty"` // name of the set
+	Slides      int     `json:"slides,omitempty"`    // or tiles, of that set
+	Patients    int     `json:"patients,omitempty"`  // or groups
+}
+
+// OperatingPoint is the slide score from which a slide is called BCC, and what was
+// measured there.
 type OperatingPoint struct {
-	Threshold   float64 `json:"threshold"`
-	ChosenOn    string  `json:"chosen_on,omitempty"`
-	Sensitivity *Rate   `json:"sensitivity,omitempty"`
-	Specificity *Rate   `json:"specificity,omitempty"`
+	Threshold         float64  `json:"threshold"`
+	WantedSensitivity *float64 `json:"wanted_sensitivity,omitempty"` // that the threshold was chosen for
+	ChosenOn          string   `json:"chosen_on,omitempty"`          // name of the set
+	Slides            int      `json:"slides,omitempty"`             // or tiles, of that set
+	Patients          int      `json:"patients,omitempty"`           // or groups
+	Sensitivity       *Rate    `json:"sensitivity,omitempty"`
+	Specificity       *Rate    `json:"specificity,omitempty"`
 }
 
 // Rate is a proportion with its 95 % interval.
@@ -125,6 +142,15 @@ func (c *Card) Threshold() float64 {
 		return c.OperatingPoint.Threshold
 	}
 	return DefaultThreshold
+}
+
+// Temperature returns what logits are divided by: 1 where the card holds no
+// calibration.
+func (c *Card) Temperature() float64 {
+	if c.Calibration != nil {
+		return c.Calibration.Temperature
+	}
+	return 1
 }
 
 // PatchThreshold returns the patch probability from which a patch is part of a

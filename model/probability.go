@@ -31,8 +31,9 @@ func (c *Card) Positive() int {
 }
 
 // Probability returns the probability of the positive class for one row of the
-// model's output: num_classes wide, or one wide for the positive class alone. It is
-// NaN where the row holds what no probability can come from.
+// model's output: num_classes wide, or one wide for the positive class alone. The
+// card's temperature is in it. It is NaN where the row holds what no probability
+// can come from.
 func (c *Card) Probability(row []float32) float32 {
 	i := c.Positive()
 	if len(row) == 1 {
@@ -41,30 +42,35 @@ func (c *Card) Probability(row []float32) float32 {
 	if i < 0 || i >= len(row) {
 		return float32(math.NaN())
 	}
+	t := c.Temperature()
 	switch c.Output.Type {
 	case Logits:
 		if len(row) == 1 {
-			return sigmoid(row[0])
+			return sigmoid(row[0], t)
 		}
-		return softmax(row, i)
+		return softmax(row, i, t)
 	case LogitSigmoid:
-		return sigmoid(row[i])
+		return sigmoid(row[i], t)
 	}
 	if !(row[i] >= -probabilitySlack && row[i] <= 1+probabilitySlack) {
 		return float32(math.NaN())
 	}
-	return min(max(row[i], 0), 1)
+	p := min(max(row[i], 0), 1)
+	if t == 1 || p == 0 || p == 1 {
+		return p
+	}
+	return sigmoid(float32(math.Log(float64(p)/(1-float64(p)))), t) // of this class against all others
 }
 
 // probabilitySlack is how far rounding may carry a probability out of [0, 1].
 const probabilitySlack = 1e-3
 
-func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+func sigmoid(x float32, t float64) float32 { return float32(1 / (1 + math.Exp(-float64(x)/t))) }
 
-func softmax(row []float32, i int) float32 {
+func softmax(row []float32, i int, t float64) float32 {
 	var sum float64
 	for _, v := range row { // relative to row[i]: no overflow matters, 1/∞ is 0
-		sum += math.Exp(float64(v) - float64(row[i]))
+		sum += math.Exp((float64(v) - float64(row[i])) / t)
 	}
 	return float32(1 / sum)
 }

@@ -17,6 +17,9 @@ const (
 	minSpacingUM = 0.01 // as wsi.MPP: what a microscope can give
 	maxSpacingUM = 100
 	maxNameBytes = 200
+
+	// Temperatures beyond make every score 0.5, or 0 or 1.
+	minTemperature, maxTemperature = 0.01, 100
 )
 
 // problems returns all that is wrong with the card, in the order of its fields.
@@ -154,8 +157,16 @@ func (p *problemList) files(c *Card) {
 }
 
 func (p *problemList) numbers(c *Card) {
+	if k := c.Calibration; k != nil {
+		p.within("calibration.temperature", k.Temperature, minTemperature, maxTemperature)
+		p.counts("calibration", k.Slides, k.Patients)
+	}
 	if o := c.OperatingPoint; o != nil {
 		p.within("operating_point.threshold", o.Threshold, 0, 1)
+		if o.WantedSensitivity != nil {
+			p.within("operating_point.wanted_sensitivity", *o.WantedSensitivity, 0, 1)
+		}
+		p.counts("operating_point", o.Slides, o.Patients)
 		p.rate("operating_point.sensitivity", o.Sensitivity)
 		p.rate("operating_point.specificity", o.Specificity)
 	}
@@ -178,9 +189,13 @@ func (p *problemList) numbers(c *Card) {
 		if m.Low != nil && m.High != nil && !(*m.Low <= m.Value && m.Value <= *m.High) {
 			p.addf(field, "%v is outside its interval %v to %v", m.Value, *m.Low, *m.High)
 		}
-		if m.Slides < 0 || m.Patients < 0 {
-			p.addf(field, "a negative count")
-		}
+		p.counts(field, m.Slides, m.Patients)
+	}
+}
+
+func (p *problemList) counts(field string, slides, patients int) {
+	if slides < 0 || patients < 0 {
+		p.addf(field, "a negative count")
 	}
 }
 
