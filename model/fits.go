@@ -21,11 +21,20 @@ func (c *Card) fits(data []byte) error {
 	if err == nil {
 		err = c.fitsInput(in)
 	}
-	out, outErr := output(m.Graph, c.Output.Name)
+	out, outErr := c.row(m.Graph)
 	if outErr == nil {
 		outErr = c.fitsOutput(out)
 	}
 	return join([]error{err, outErr})
+}
+
+// row returns the output that gives a row a patch: a classifier's probabilities, an
+// encoder's embedding.
+func (c *Card) row(g *onnx.Graph) (*onnx.ValueInfo, error) {
+	if c.Kind == PatchClassifier {
+		return output(g, c.Output.Name)
+	}
+	return c.embedding(g)
 }
 
 // input returns the one input that the caller must give: some files list their
@@ -42,10 +51,10 @@ func input(g *onnx.Graph, name string) (*onnx.ValueInfo, error) {
 		}
 	}
 	if len(free) != 1 {
-		return nil, fault.New(fault.Unsupported, "the network has %d inputs, want one picture", len(free))
+		return nil, fault.New(fault.Unsupported, "the network has %d inputs, want one", len(free))
 	}
 	if name != "" && free[0].Name != name {
-		return nil, fault.New(fault.Invalid, "card: input.name: %.40q, the network's input is %.40q", name, free[0].Name)
+		return nil, fault.New(fault.Invalid, "the network's input is called %.40q, not %.40q", free[0].Name, name)
 	}
 	return free[0], nil
 }

@@ -49,6 +49,8 @@ type Bundle struct {
 	RawCard []byte
 	// ONNX is model.onnx.
 	ONNX []byte
+	// Head is head.onnx where the bundle is a slide head, else nil.
+	Head []byte
 	// Digest is the SHA-256 of the whole bundle, in hex: of one line "SHA-256  name"
 	// for the card and for each file it names, in the order of the names.
 	Digest string
@@ -80,6 +82,15 @@ func OpenWithin(fsys fs.FS, l Limits) (*Bundle, error) {
 	if err := card.fits(b.ONNX); err != nil {
 		return nil, fmt.Errorf("open model %s: %s: %w", card.Name, ModelFile, err)
 	}
+	if card.Kind == SlideHead {
+		_, width, err := b.Embedding()
+		if err != nil {
+			return nil, fmt.Errorf("open %w", err)
+		}
+		if err := card.fitsHead(b.Head, int64(width)); err != nil {
+			return nil, fmt.Errorf("open model %s: %s: %w", card.Name, HeadFile, err)
+		}
+	}
 	b.Digest = b.digest()
 	return b, nil
 }
@@ -87,12 +98,22 @@ func OpenWithin(fsys fs.FS, l Limits) (*Bundle, error) {
 // New makes a bundle in memory from a card and a network; the card's checksums are
 // filled in.
 func New(card Card, onnx []byte) (*Bundle, error) {
-	card.Files = map[string]string{ModelFile: sum(onnx)}
+	return Make(card, map[string][]byte{ModelFile: onnx})
+}
+
+// Make is New of several files, head.onnx among them for a slide head.
+func Make(card Card, files map[string][]byte) (*Bundle, error) {
+	folder := memory{}
+	card.Files = map[string]string{}
+	for name, data := range files {
+		folder[name], card.Files[name] = data, sum(data)
+	}
 	raw, err := json.MarshalIndent(card, "", "  ")
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "make model %s: %w", card.Name, err)
 	}
-	return Open(memory{CardFile: raw, ModelFile: onnx})
+	folder[CardFile] = raw
+	return Open(folder)
 }
 
 // File returns another file of the bundle, its checksum verified again.
@@ -121,8 +142,11 @@ func (b *Bundle) verify() error {
 		if err == nil {
 			err = b.matches(name, sum(data))
 		}
-		if name == ModelFile {
+		switch {
+		case name == ModelFile:
 			b.ONNX = data
+		case name == HeadFile && b.Card.Kind == SlideHead:
+			b.Head = data
 		}
 		problems = append(problems, err)
 	}

@@ -220,7 +220,7 @@ func TestItMakesABundleInMemory(t *testing.T) {
 
 func TestItVerifiesAFileAgainWhenItIsRead(t *testing.T) {
 	t.Parallel()
-	net, head := network(512, dims(1, 3, 224, 224)...), []byte("head")
+	net, head := network(512, dims(1, 3, 224, 224)...), headNetwork(512, 1)
 	card := fmt.Sprintf(`{"name": "s", "kind": "slide-head", "num_classes": 1, "class_names": ["BCC"], "patch_size_pixels": 224, "spacing_um_px": 0.5,
 		"files": {"model.onnx": %q, "head.onnx": %q}}`, hash(net), hash(head))
 	folder := bundle(card, net, head)
