@@ -2,6 +2,7 @@ package evaluate
 
 import (
 	"errors"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -27,36 +28,85 @@ func Bootstrap(groups []string, rounds int, seed uint64, figure func(rows []int)
 	if len(groups) == 0 || rounds <= 0 {
 		return Interval{}, fault.New(fault.Invalid, "bootstrap of %d rows in %d rounds", len(groups), rounds)
 	}
-	members := map[string][]int{}
-	var names []string // in the order of their first row, so that the seed fixes the draw
-	for i, g := range groups {
-		if members[g] == nil {
-			names = append(names, g)
-		}
-		members[g] = append(members[g], i)
-	}
-	rng := rand.New(rand.NewPCG(seed, 0))
-	rows := make([]int, 0, len(groups))
 	figures := make([]float64, 0, rounds)
-	for range rounds {
-		rows = rows[:0]
-		for range names {
-			rows = append(rows, members[names[rng.IntN(len(names))]]...)
-		}
+	for rows := range resamples(groups, rounds, seed) {
 		v, err := figure(rows)
-		if errors.Is(err, ErrOneClass) || err == nil && math.IsNaN(v) {
-			continue
+		if errors.Is(err, ErrOneClass) {
+			v, err = math.NaN(), nil
 		}
 		if err != nil {
 			return Interval{}, err
 		}
 		figures = append(figures, v)
 	}
-	if 2*len(figures) < rounds {
-		return Interval{}, fault.New(fault.Invalid, "bootstrap: only %d of %d resamples of %d groups gave a figure", len(figures), rounds, len(names))
+	i, ok := percentile(figures)
+	if !ok {
+		return Interval{}, fault.New(fault.Invalid, "bootstrap: only %d of %d resamples of %d rows gave a figure", i.Rounds, rounds, len(groups))
 	}
-	slices.Sort(figures)
-	return Interval{quantile(figures, 0.025), quantile(figures, 0.975), len(figures)}, nil
+	return i, nil
+}
+
+// Intervals is Bootstrap for n figures at once, over the same resamples, so that a
+// difference of two of them is a paired one. times tells how often each row stands
+// in a resample; figures writes NaN to out where the resample cannot give one. A
+// figure that fewer than half of the rounds gave has NaN for its ends.
+func Intervals(groups []string, rounds int, seed uint64, n int, figures func(times, out []float64)) []Interval {
+	values := make([][]float64, n)
+	times, out := make([]float64, len(groups)), make([]float64, n)
+	for rows := range resamples(groups, rounds, seed) {
+		clear(times)
+		for _, r := range rows {
+			times[r]++
+		}
+		figures(times, out)
+		for i, v := range out {
+			values[i] = append(values[i], v)
+		}
+	}
+	intervals := make([]Interval, n)
+	for i, v := range values {
+		intervals[i], _ = percentile(v)
+	}
+	return intervals
+}
+
+// resamples yields the rows of each round, in one slice that it uses again.
+func resamples(groups []string, rounds int, seed uint64) iter.Seq[[]int] {
+	return func(yield func([]int) bool) {
+		members := map[string]int{}
+		var rowsOf [][]int // by group, in the order of their first row, so that the seed fixes the draw
+		for i, g := range groups {
+			at, ok := members[g]
+			if !ok {
+				at = len(rowsOf)
+				members[g], rowsOf = at, append(rowsOf, nil)
+			}
+			rowsOf[at] = append(rowsOf[at], i)
+		}
+		rng := rand.New(rand.NewPCG(seed, 0))
+		rows := make([]int, 0, len(groups))
+		for range rounds {
+			rows = rows[:0]
+			for range rowsOf {
+				rows = append(rows, rowsOf[rng.IntN(len(rowsOf))]...)
+			}
+			if !yield(rows) {
+				return
+			}
+		}
+	}
+}
+
+// percentile returns the interval of what the rounds gave. Where fewer than half
+// gave a figure there is none: the rest would be a chosen sample.
+func percentile(figures []float64) (Interval, bool) {
+	rounds := len(figures)
+	valid := slices.DeleteFunc(figures, math.IsNaN)
+	if len(valid) == 0 || 2*len(valid) < rounds {
+		return Interval{math.NaN(), math.NaN(), len(valid)}, false
+	}
+	slices.Sort(valid)
+	return Interval{quantile(valid, 0.025), quantile(valid, 0.975), len(valid)}, true
 }
 
 // quantile interpolates linearly between the sorted values on either side.
@@ -79,13 +129,10 @@ func AUROCInterval(scores []float64, positive []bool, groups []string, rounds in
 	if err != nil {
 		return 0, Interval{}, err
 	}
-	s, p := make([]float64, 0, len(scores)), make([]bool, 0, len(scores))
-	interval, err := Bootstrap(groups, rounds, seed, func(rows []int) (float64, error) {
-		s, p = s[:0], p[:0]
-		for _, i := range rows {
-			s, p = append(s, scores[i]), append(p, positive[i])
-		}
-		return AUROC(s, p)
-	})
-	return value, interval, err
+	r := rank(scores, positive)
+	i := Intervals(groups, rounds, seed, 1, func(times, out []float64) { out[0] = r.times(times).auroc() })[0]
+	if math.IsNaN(i.Low) {
+		return value, i, fault.New(fault.Invalid, "bootstrap: only %d of %d resamples held both classes", i.Rounds, rounds)
+	}
+	return value, i, nil
 }

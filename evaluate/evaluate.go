@@ -8,9 +8,7 @@
 package evaluate
 
 import (
-	"cmp"
 	"math"
-	"slices"
 
 	"bcc/fault"
 )
@@ -38,16 +36,11 @@ func AUROC(scores []float64, positive []bool) (float64, error) {
 	if err := check(scores, positive); err != nil {
 		return 0, err
 	}
-	var won, pos, neg float64 // pairs, and how many of each class scored lower so far
-	for _, g := range descending(scores, positive) {
-		won += pos*g.neg + g.pos*g.neg/2
-		pos += g.pos
-		neg += g.neg
-	}
-	if pos == 0 || neg == 0 {
+	v := rank(scores, positive).auroc()
+	if math.IsNaN(v) {
 		return 0, ErrOneClass
 	}
-	return won / (pos * neg), nil
+	return v, nil
 }
 
 // AveragePrecision returns the mean of the precisions at each rank where recall
@@ -56,40 +49,11 @@ func AveragePrecision(scores []float64, positive []bool) (float64, error) {
 	if err := check(scores, positive); err != nil {
 		return 0, err
 	}
-	var sum, pos, all float64
-	for _, g := range descending(scores, positive) {
-		pos += g.pos
-		all += g.pos + g.neg
-		sum += g.pos * pos / all
-	}
-	if pos == 0 {
+	v := rank(scores, positive).averagePrecision()
+	if math.IsNaN(v) {
 		return 0, ErrOneClass
 	}
-	return sum / pos, nil
-}
-
-// tie is how many positives and negatives share one score.
-type tie struct{ score, pos, neg float64 }
-
-// descending gathers ties, the highest score first.
-func descending(scores []float64, positive []bool) []tie {
-	order := make([]int, len(scores))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
-	var ties []tie
-	for _, i := range order {
-		if n := len(ties); n == 0 || ties[n-1].score != scores[i] {
-			ties = append(ties, tie{score: scores[i]})
-		}
-		if t := &ties[len(ties)-1]; positive[i] {
-			t.pos++
-		} else {
-			t.neg++
-		}
-	}
-	return ties
+	return v, nil
 }
 
 // Confusion counts what a threshold does.
@@ -132,12 +96,13 @@ func ThresholdFor(scores []float64, positive []bool, sensitivity float64) (float
 	if !(sensitivity > 0 && sensitivity <= 1) {
 		return 0, fault.New(fault.Invalid, "sensitivity %v is not a share above 0", sensitivity)
 	}
-	ties := descending(scores, positive)
 	var all, called float64
-	for _, t := range ties {
-		all += t.pos
+	for _, p := range positive {
+		if p {
+			all++
+		}
 	}
-	for _, t := range ties {
+	for t := range rank(scores, positive).ties {
 		// A rounding error in sensitivity × count must not ask for one more.
 		if called += t.pos; all > 0 && called >= sensitivity*all-1e-9 {
 			return t.score, nil
