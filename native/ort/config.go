@@ -11,6 +11,9 @@
 // that calls Run: it starts none of its own on the CPU, and several Runners of one
 // Model may run at the same time.
 //
+// Other graphs, those that train above all, are Graphs (graph.go): float tensors in
+// and out by name, in stages that hand values on.
+//
 // Without cgo the package builds, and everything in it answers fault.Unavailable.
 package ort
 

@@ -81,7 +81,7 @@ func openOn(d device, onnx []byte, info Info, cfg Config) (*Model, error) {
 	if n := info.values(); n > maxInput {
 		return nil, fault.New(fault.Invalid, "open model: %d patches of %d px are %d MB of input, more than %d MB", info.Batch, info.PatchPx, n>>18, maxInput>>18)
 	}
-	options, err := sessionOptions(d, cfg)
+	options, err := sessionOptions(d, GraphConfig{GPUMemory: cfg.GPUMemory, Optimisation: cfg.Optimisation, MemoryPattern: true})
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "open model on %s: %w", info.Device, err)
 	}
@@ -100,7 +100,7 @@ func openOn(d device, onnx []byte, info Info, cfg Config) (*Model, error) {
 }
 
 // sessionOptions is the recipe: every Run works on its caller's thread alone.
-func sessionOptions(d device, cfg Config) (*engine.SessionOptions, error) {
+func sessionOptions(d device, cfg GraphConfig) (*engine.SessionOptions, error) {
 	o, err := engine.NewSessionOptions()
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func sessionOptions(d device, cfg Config) (*engine.SessionOptions, error) {
 		o.SetExecutionMode(engine.ExecutionModeSequential),
 		o.SetGraphOptimizationLevel(level),
 		o.SetCpuMemArena(true),
-		o.SetMemPattern(true),
+		o.SetMemPattern(cfg.MemoryPattern),
 		o.SetLogSeverityLevel(engine.LoggingLevelFatal),
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),

@@ -8,7 +8,14 @@ import (
 
 const float32Type = 1 // TensorProto.FLOAT
 
-var typeNames = map[uint64]string{2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16", 11: "float64", 16: "bfloat16"}
+var typeNames = map[uint64]string{2: "uint8", 3: "int8", 6: "int32", 7: "int64", 9: "bool", 10: "float16", 11: "float64", 16: "bfloat16"}
+
+func typeName(dtype uint64) string {
+	if name := typeNames[dtype]; name != "" {
+		return name
+	}
+	return "another type"
+}
 
 // plan settles how a model is fed: the parts of Info that its signature and the
 // config decide. Outputs is left to the first run, for shapes may be open.
@@ -32,11 +39,7 @@ func plan(s signature, cfg Config) (Info, error) {
 	}
 	for _, v := range []value{in, out} {
 		if v.dtype != float32Type {
-			name := typeNames[v.dtype]
-			if name == "" {
-				name = "another type"
-			}
-			return unsupported("%q is %s, want float32", v.name, name)
+			return unsupported("%q is %s, want float32", v.name, typeName(v.dtype))
 		}
 	}
 	if len(in.shape) != 4 && in.shape != nil {
