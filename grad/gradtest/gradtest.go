@@ -29,6 +29,16 @@ func product(s []int) int {
 // op computes the one output of a node; inputs left out are nil.
 type op func(n *onnx.Node, in []*Tensor) (*Tensor, error)
 
+// many is op for operators with several outputs; it may give more than a node names.
+type many func(n *onnx.Node, in []*Tensor) ([]*Tensor, error)
+
+func (f op) run(n *onnx.Node, in []*Tensor) ([]*Tensor, error) {
+	out, err := f(n, in)
+	return []*Tensor{out}, err
+}
+
+func (f many) run(n *onnx.Node, in []*Tensor) ([]*Tensor, error) { return f(n, in) }
+
 // Run returns every output of the model for the inputs, by name.
 func Run(m *onnx.Model, inputs map[string]*Tensor) (map[string]*Tensor, error) {
 	values := map[string]*Tensor{}
@@ -53,11 +63,13 @@ func Run(m *onnx.Model, inputs map[string]*Tensor) (map[string]*Tensor, error) {
 				return nil, fmt.Errorf("run %s: no value %q", n.Op, name)
 			}
 		}
-		out, err := f(n, in)
+		out, err := f.run(n, in)
 		if err != nil {
 			return nil, fmt.Errorf("run %s: %w", n.Op, err)
 		}
-		values[n.Outputs[0]] = out
+		for i, name := range n.Outputs {
+			values[name] = out[i]
+		}
 	}
 	out := map[string]*Tensor{}
 	for _, v := range m.Graph.Outputs {

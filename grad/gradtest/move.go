@@ -75,3 +75,32 @@ func slice(_ *onnx.Node, in []*Tensor) (*Tensor, error) {
 	})
 	return out, nil
 }
+
+// pad puts zeros around.
+func pad(_ *onnx.Node, in []*Tensor) (*Tensor, error) {
+	rank := len(in[0].Shape)
+	shape := slices.Clone(in[0].Shape)
+	for i, p := range in[1].Data {
+		shape[i%rank] += int(p)
+	}
+	out := New(shape...)
+	walk(shape, func(i int, at []int) {
+		from := slices.Clone(at)
+		for a := range from {
+			from[a] -= int(in[1].Data[a])
+			if from[a] < 0 || from[a] >= in[0].Shape[a] {
+				return
+			}
+		}
+		out.Data[i] = in[0].wrapped(from)
+	})
+	return out, nil
+}
+
+func expand(n *onnx.Node, in []*Tensor) (*Tensor, error) {
+	shape := make([]int, len(in[1].Data))
+	for i, d := range in[1].Data {
+		shape[i] = int(d)
+	}
+	return both(func(a, b float64) float64 { return a })(n, []*Tensor{in[0], New(shape...)})
+}

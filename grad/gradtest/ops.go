@@ -8,21 +8,24 @@ import (
 	"bcc/onnx"
 )
 
-var ops = map[string]op{
+var ops = map[string]interface {
+	run(n *onnx.Node, in []*Tensor) ([]*Tensor, error)
+}{
 	"Relu":    each(func(x float64) float64 { return max(x, 0) }),
 	"Sigmoid": each(func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }),
 	"Tanh":    each(math.Tanh), "Exp": each(math.Exp), "Log": each(math.Log), "Sqrt": each(math.Sqrt), "Abs": each(math.Abs),
 	"Neg":        each(func(x float64) float64 { return -x }),
 	"Reciprocal": each(func(x float64) float64 { return 1 / x }),
 	"HardSwish":  each(func(x float64) float64 { return x * min(max(x/6+0.5, 0), 1) }),
-	"HardSigmoid": func(n *onnx.Node, in []*Tensor) (*Tensor, error) {
+	"Sign":       each(sign),
+	"HardSigmoid": op(func(n *onnx.Node, in []*Tensor) (*Tensor, error) {
 		a, b := floatOf(n, "alpha", 0.2), floatOf(n, "beta", 0.5)
 		return each(func(x float64) float64 { return min(max(a*x+b, 0), 1) })(n, in)
-	},
-	"Clip": func(n *onnx.Node, in []*Tensor) (*Tensor, error) {
+	}),
+	"Clip": op(func(n *onnx.Node, in []*Tensor) (*Tensor, error) {
 		lo, hi := in[1].Data[0], in[2].Data[0]
 		return each(func(x float64) float64 { return min(max(x, lo), hi) })(n, in)
-	},
+	}),
 	"Add": both(func(a, b float64) float64 { return a + b }),
 	"Sub": both(func(a, b float64) float64 { return a - b }),
 	"Mul": both(func(a, b float64) float64 { return a * b }),
@@ -31,7 +34,12 @@ var ops = map[string]op{
 	"Min": both(func(a, b float64) float64 { return min(a, b) }),
 	"Max": both(func(a, b float64) float64 { return max(a, b) }),
 
-	"Conv": conv, "BatchNormalization": batchNorm,
+	"Greater": both(func(a, b float64) float64 { return truth(a > b) }),
+	"Less":    both(func(a, b float64) float64 { return truth(a < b) }),
+	"Equal":   both(func(a, b float64) float64 { return truth(a == b) }),
+	"Where":   op(where),
+
+	"Conv": op(conv), "BatchNormalization": op(batchNorm), "LayerNormalization": many(layerNorm),
 	"MaxPool": pool(math.Inf(-1), func(acc, x float64) float64 { return max(acc, x) }, func(acc float64, n int) float64 { return acc }),
 	"AveragePool": pool(0, func(acc, x float64) float64 { return acc + x },
 		func(acc float64, n int) float64 { return acc / float64(n) }),
@@ -39,11 +47,12 @@ var ops = map[string]op{
 	"ReduceMean": reduce(mean), "ReduceSum": reduce(sum),
 	"ReduceMax": reduce(slices.Max[[]float64]), "ReduceMin": reduce(slices.Min[[]float64]),
 
-	"Gemm": gemm, "MatMul": matMul,
+	"Gemm": op(gemm), "MatMul": op(matMul),
 	"Softmax":    softmax(func(x, shift, total float64) float64 { return math.Exp(x-shift) / total }),
 	"LogSoftmax": softmax(func(x, shift, total float64) float64 { return x - shift - math.Log(total) }),
 
-	"Reshape": reshape, "Flatten": flatten, "Transpose": transpose, "Concat": concat, "Slice": slice,
+	"Reshape": op(reshape), "Flatten": op(flatten), "Transpose": op(transpose), "Concat": op(concat), "Slice": op(slice),
+	"Pad": op(pad), "Expand": op(expand), "Identity": each(func(x float64) float64 { return x }),
 }
 
 func each(f func(float64) float64) op {
@@ -54,6 +63,36 @@ func each(f func(float64) float64) op {
 		}
 		return out, nil
 	}
+}
+
+func sign(x float64) float64 { return truth(x > 0) - truth(x < 0) }
+
+// truth is 1 for true: comparisons give numbers here.
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func where(n *onnx.Node, in []*Tensor) (*Tensor, error) {
+	shape, err := both(func(a, b float64) float64 { return 0 })(n, in[1:])
+	if err == nil {
+		shape, err = both(func(a, b float64) float64 { return 0 })(n, []*Tensor{shape, in[0]})
+	}
+	if err != nil {
+		return nil, err
+	}
+	rank := len(shape.Shape)
+	c, a, b := lead(in[0], rank), lead(in[1], rank), lead(in[2], rank)
+	walk(shape.Shape, func(i int, at []int) {
+		if c.wrapped(at) != 0 {
+			shape.Data[i] = a.wrapped(at)
+		} else {
+			shape.Data[i] = b.wrapped(at)
+		}
+	})
+	return shape, nil
 }
 
 // both applies f with broadcasting.
@@ -137,11 +176,13 @@ func reduce(f func([]float64) float64, axes ...int) op {
 }
 
 func gemm(n *onnx.Node, in []*Tensor) (*Tensor, error) {
-	b := in[1]
-	if intOf(n, "transB", 0) == 1 {
-		b, _ = transpose(&onnx.Node{Attributes: []*onnx.Attribute{{Name: "perm", Ints: []int64{1, 0}}}}, in[1:2])
+	turned := func(t *Tensor, attr string) *Tensor {
+		if intOf(n, attr, 0) == 1 {
+			t, _ = transpose(&onnx.Node{Attributes: []*onnx.Attribute{{Name: "perm", Ints: []int64{1, 0}}}}, []*Tensor{t})
+		}
+		return t
 	}
-	out, err := matMul(n, []*Tensor{in[0], b})
+	out, err := matMul(n, []*Tensor{turned(in[0], "transA"), turned(in[1], "transB")})
 	if err != nil || len(in) < 3 {
 		return out, err
 	}
@@ -170,6 +211,27 @@ func matMul(_ *onnx.Node, in []*Tensor) (*Tensor, error) {
 		}
 	})
 	return out, nil
+}
+
+// layerNorm gives the rows, their means, and the inverse of their deviations.
+func layerNorm(n *onnx.Node, in []*Tensor) ([]*Tensor, error) {
+	x, axis, eps := in[0], intOf(n, "axis", -1), floatOf(n, "epsilon", 1e-5)
+	row := product(x.Shape[axis:])
+	shape := append(slices.Clone(x.Shape[:axis]), slices.Repeat([]int{1}, len(x.Shape)-axis)...)
+	y, means, inverses := New(x.Shape...), New(shape...), New(shape...)
+	for r := range means.Data {
+		v := x.Data[r*row:][:row]
+		m, square := mean(v), 0.0
+		for _, e := range v {
+			square += (e - m) * (e - m)
+		}
+		inverse := 1 / math.Sqrt(square/float64(row)+eps)
+		for i, e := range v {
+			y.Data[r*row+i] = (e-m)*inverse*in[1].Data[i] + in[2].Data[i]
+		}
+		means.Data[r], inverses.Data[r] = m, inverse
+	}
+	return []*Tensor{y, means, inverses}, nil
 }
 
 func softmax(f func(x, shift, total float64) float64) op {
