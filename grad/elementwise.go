@@ -10,13 +10,82 @@ import (
 
 func init() {
 	family := map[string]rule{}
-	for _, op := range []string{"Relu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Exp", "Log", "Sqrt", "Neg", "Abs", "Reciprocal", "Clip"} {
-		family[op] = rule{infer: same}
+	for op, slope := range map[string]func(b back, dy Value) Value{
+		"Relu":        func(b back, dy Value) Value { return b.out[0].Greater(b.g.Scalar(0)).Where(dy, b.g.Scalar(0)) },
+		"HardSwish":   backHardSwish,
+		"HardSigmoid": backHardSigmoid,
+		"Sigmoid":     func(b back, dy Value) Value { return dy.Mul(b.out[0].Sub(b.out[0].Mul(b.out[0]))) },
+		"Tanh":        func(b back, dy Value) Value { return dy.Sub(dy.Mul(b.out[0].Mul(b.out[0]))) },
+		"Exp":         func(b back, dy Value) Value { return dy.Mul(b.out[0]) },
+		"Log":         func(b back, dy Value) Value { return dy.Div(b.in[0]) },
+		"Sqrt":        func(b back, dy Value) Value { return dy.Div(b.out[0]).Mul(b.g.Scalar(0.5)) },
+		"Neg":         func(_ back, dy Value) Value { return dy.Neg() },
+		"Abs":         func(b back, dy Value) Value { return dy.Mul(b.in[0].Sign()) },
+		"Reciprocal":  func(b back, dy Value) Value { return dy.Mul(b.out[0].Mul(b.out[0])).Neg() },
+		"Clip":        func(b back, dy Value) Value { return b.in[0].Equal(b.out[0]).Where(dy, b.g.Scalar(0)) },
+	} {
+		family[op] = rule{same, func(b back) []Value { return []Value{slope(b, b.grad[0])} }}
 	}
-	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Min", "Max", "Pow"} {
-		family[op] = rule{infer: broadcast}
+	for op, slopes := range map[string]func(b back, dy Value) (byA, byB Value){
+		"Add": func(_ back, dy Value) (Value, Value) { return dy, dy },
+		"Sub": func(_ back, dy Value) (Value, Value) { return dy, dy.Neg() },
+		"Mul": func(b back, dy Value) (Value, Value) { return dy.Mul(b.in[1]), dy.Mul(b.in[0]) },
+		"Div": func(b back, dy Value) (Value, Value) {
+			d := dy.Div(b.in[1])
+			return d, d.Mul(b.out[0]).Neg()
+		},
+		"Min": func(b back, dy Value) (Value, Value) { return choose(b.in[1].Less(b.in[0]), dy) },
+		"Max": func(b back, dy Value) (Value, Value) { return choose(b.in[1].Greater(b.in[0]), dy) },
+		"Pow": backPow,
+	} {
+		family[op] = rule{broadcast, func(b back) []Value {
+			byA, byB := slopes(b, b.grad[0])
+			return []Value{b.like(byA, 0), b.like(byB, 1)}
+		}}
 	}
 	register(family)
+}
+
+// like sums d down to the shape of an input whose gradient is wanted.
+func (b back) like(d Value, in int) Value {
+	if !b.need[in] {
+		return Value{}
+	}
+	return unbroadcast(d, b.in[in].Shape())
+}
+
+// choose gives dy to the second input where the comparison holds, else to the
+// first, which so gets it where both are equal.
+func choose(second, dy Value) (byA, byB Value) {
+	zero := dy.g.Scalar(0)
+	return second.Where(zero, dy), second.Where(dy, zero)
+}
+
+// backHardSwish: with h = clip(x/6 + 1/2, 0, 1) the slope of x·h is h, and x/6 more
+// where h is not clipped.
+func backHardSwish(b back, dy Value) Value {
+	x := b.in[0]
+	sixth := x.Mul(b.g.Scalar(1. / 6))
+	within := x.Abs().Less(b.g.Scalar(3)).Where(sixth, b.g.Scalar(0))
+	return dy.Mul(x.HardSigmoid().Add(within))
+}
+
+func backHardSigmoid(b back, dy Value) Value {
+	half := b.g.Scalar(0.5)
+	within := b.out[0].Sub(half).Abs().Less(half)
+	return within.Where(dy.Mul(b.g.Scalar(b.call.find("alpha").Float)), b.g.Scalar(0))
+}
+
+// backPow: the slope by the exponent is vʷ·log v, taken as 0 where v is not above
+// 0, as nothing is known of its neighbours there.
+func backPow(b back, dy Value) (byA, byB Value) {
+	v, w, zero := b.in[0], b.in[1], b.g.Scalar(0)
+	byA = dy.Mul(w.Mul(v.Pow(w.Sub(b.g.Scalar(1)))))
+	if b.need[1] { // a logarithm is dear
+		positive := v.Greater(zero)
+		byB = dy.Mul(b.out[0]).Mul(positive.Where(v, b.g.Scalar(1)).Log())
+	}
+	return byA, byB
 }
 
 // same is the type rule of operators that keep the shape of their first input.
@@ -105,8 +174,8 @@ func (v Value) Div(w Value) Value { return v.one("Div", nil, w) }
 // Pow is v to the power w.
 func (v Value) Pow(w Value) Value { return v.one("Pow", nil, w) }
 
-// Min is the smaller of both.
+// Min is the smaller of both; where both are equal the gradient goes to v.
 func (v Value) Min(w Value) Value { return v.one("Min", nil, w) }
 
-// Max is the larger of both.
+// Max is the larger of both; where both are equal the gradient goes to v.
 func (v Value) Max(w Value) Value { return v.one("Max", nil, w) }

@@ -12,10 +12,10 @@ import (
 
 func init() {
 	register(map[string]rule{
-		"Gemm":       {infer: inferGemm},
-		"MatMul":     {infer: inferMatMul},
-		"Softmax":    {infer: inferSoftmax},
-		"LogSoftmax": {infer: inferSoftmax},
+		"Gemm":       {inferGemm, backGemm},
+		"MatMul":     {inferMatMul, backMatMul},
+		"Softmax":    {inferSoftmax, backSoftmax},
+		"LogSoftmax": {inferSoftmax, backLogSoftmax},
 	})
 }
 
@@ -33,6 +33,9 @@ func inferGemm(c call) ([]Type, error) {
 	if len(a) != 2 || len(b) != 2 {
 		return nil, errors.New("want two matrices")
 	}
+	if c.int("transA", 0) == 1 {
+		a = Shape{a[1], a[0]}
+	}
 	if c.int("transB", 0) == 1 {
 		b = Shape{b[1], b[0]}
 	}
@@ -43,6 +46,31 @@ func inferGemm(c call) ([]Type, error) {
 		return nil, fmt.Errorf("a bias of %v for %d columns", c.in[2].Shape, b[1])
 	}
 	return []Type{{onnx.Float32, Shape{a[0], b[1]}}}, nil
+}
+
+// gemm is the product of two matrices, each transposed first where asked.
+func (v Value) gemm(w Value, transA, transB int) Value {
+	return v.one("Gemm", []*onnx.Attribute{intAttr("transA", transA), intAttr("transB", transB)}, w)
+}
+
+func backGemm(b back) []Value {
+	out := backProduct(b.in[0], b.in[1], b.grad[0], b.call.int("transA", 0), b.call.int("transB", 0))
+	if len(b.in) > 2 {
+		out = append(out, unbroadcast(b.grad[0], b.in[2].Shape()))
+	}
+	return out
+}
+
+// backProduct gives the gradients by two matrices, for that of their product y = op(a)·op(b).
+func backProduct(a, b, dy Value, transA, transB int) []Value {
+	da, db := dy.gemm(b, 0, 1-transB), a.gemm(dy, 1-transA, 0)
+	if transA == 1 {
+		da = b.gemm(dy, transB, 1)
+	}
+	if transB == 1 {
+		db = dy.gemm(a, 1, transA)
+	}
+	return []Value{da, db}
 }
 
 // MatMul is the product of the last two dimensions; those before them broadcast.
@@ -65,6 +93,34 @@ func inferMatMul(c call) ([]Type, error) {
 	return []Type{{onnx.Float32, append(slices.Clone(out[0].Shape), a[i], b[j+1])}}, nil
 }
 
+func backMatMul(b back) []Value {
+	x, w, dy := b.in[0], b.in[1], b.grad[0]
+	if len(w.Shape()) == 2 { // one large product instead of many small ones and their sum
+		rows := func(v Value) Value {
+			s := v.Shape()
+			return v.Reshape(s.Len()/s[len(s)-1], s[len(s)-1])
+		}
+		d := backProduct(rows(x), w, rows(dy), 0, 0)
+		return []Value{d[0].Reshape(x.Shape()...), d[1]}
+	}
+	return []Value{
+		b.like(dy.MatMul(w.turned()), 0),
+		b.like(x.turned().MatMul(dy), 1),
+	}
+}
+
+// turned swaps the last two dimensions.
+func (v Value) turned() Value {
+	perm := make([]int, len(v.Shape()))
+	for i := range perm {
+		perm[i] = i
+	}
+	if n := len(perm); n > 1 {
+		perm[n-2], perm[n-1] = n-1, n-2
+	}
+	return v.Transpose(perm...)
+}
+
 // Softmax is eˣ over its sum along the axis.
 func (v Value) Softmax(axis int) Value {
 	return v.one("Softmax", []*onnx.Attribute{intAttr("axis", axis)})
@@ -80,4 +136,15 @@ func inferSoftmax(c call) ([]Type, error) {
 		return nil, fmt.Errorf("axis %d", a)
 	}
 	return same(c)
+}
+
+func backSoftmax(b back) []Value {
+	y, dy := b.out[0], b.grad[0]
+	part := dy.Mul(y)
+	return []Value{part.Sub(y.Mul(part.ReduceSum(b.call.int("axis", -1))))}
+}
+
+func backLogSoftmax(b back) []Value {
+	dy := b.grad[0]
+	return []Value{dy.Sub(b.out[0].Exp().Mul(dy.ReduceSum(b.call.int("axis", -1))))}
 }

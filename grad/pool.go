@@ -3,12 +3,11 @@ package grad
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"bcc/onnx"
 )
 
-// Pools over windows, over whole pictures, and reductions over axes.
+// Pools over windows and over whole pictures.
 
 func init() {
 	register(map[string]rule{
@@ -16,10 +15,6 @@ func init() {
 		"AveragePool":       {infer: inferPool},
 		"GlobalAveragePool": {infer: inferGlobalPool},
 		"GlobalMaxPool":     {infer: inferGlobalPool},
-		"ReduceMean":        {infer: inferReduce},
-		"ReduceSum":         {infer: inferReduce},
-		"ReduceMax":         {infer: inferReduce},
-		"ReduceMin":         {infer: inferReduce},
 	})
 }
 
@@ -67,37 +62,4 @@ func inferGlobalPool(c call) ([]Type, error) {
 		return nil, errors.New("want a picture (N, C, H, W)")
 	}
 	return []Type{{onnx.Float32, Shape{x[0], x[1], 1, 1}}}, nil
-}
-
-// ReduceMean is the mean over the axes, which stay with an extent of 1.
-func (v Value) ReduceMean(axes ...int) Value { return v.reduce("ReduceMean", axes) }
-
-// ReduceSum is the sum over the axes, which stay with an extent of 1.
-func (v Value) ReduceSum(axes ...int) Value { return v.reduce("ReduceSum", axes) }
-
-// ReduceMax is the largest over the axes, which stay with an extent of 1.
-func (v Value) ReduceMax(axes ...int) Value { return v.reduce("ReduceMax", axes) }
-
-// ReduceMin is the smallest over the axes, which stay with an extent of 1.
-func (v Value) ReduceMin(axes ...int) Value { return v.reduce("ReduceMin", axes) }
-
-func (v Value) reduce(op string, axes []int) Value {
-	if v.g == nil {
-		return Value{}
-	}
-	return v.one(op, []*onnx.Attribute{intAttr("keepdims", 1)}, v.g.ints(axes))
-}
-
-func inferReduce(c call) ([]Type, error) {
-	out := slices.Clone(c.in[0].Shape)
-	if len(c.in[1].ints) == 0 {
-		return nil, errors.New("no axis")
-	}
-	for _, a := range c.in[1].ints {
-		if a < 0 || int(a) >= len(out) {
-			return nil, fmt.Errorf("axis %d", a)
-		}
-		out[a] = 1
-	}
-	return []Type{{c.in[0].Elem, out}}, nil
 }

@@ -51,6 +51,11 @@ type Port struct {
 // asked for where the graph has them. Batch norms work on their batch. The graph
 // can be used no further.
 func (g *Graph) Program(loss Value, stages int) (*Program, error) {
+	for _, i := range g.inputs {
+		if g.err == nil && g.values[i].Shape.Len() < 0 {
+			g.fail("input %s of %v: a program has no open extents", g.values[i].name, g.values[i].Shape)
+		}
+	}
 	states := g.train()
 	grads := g.reverse(loss)
 	if g.err != nil {

@@ -12,12 +12,14 @@ import (
 
 func init() {
 	register(map[string]rule{
-		"Reshape":   {infer: inferReshape},
-		"Flatten":   {infer: inferFlatten},
-		"Transpose": {infer: inferTranspose},
-		"Concat":    {infer: inferConcat},
-		"Slice":     {infer: inferSlice},
-		"Identity":  {infer: same},
+		"Reshape":   {inferReshape, backReshape},
+		"Flatten":   {inferFlatten, backReshape},
+		"Transpose": {inferTranspose, backTranspose},
+		"Concat":    {inferConcat, backConcat},
+		"Slice":     {inferSlice, backSlice},
+		"Pad":       {inferPad, backPad},
+		"Expand":    {inferExpand, backExpand},
+		"Identity":  {same, func(b back) []Value { return b.grad }},
 	})
 }
 
@@ -61,6 +63,9 @@ func inferReshape(c call) ([]Type, error) {
 	return []Type{{c.in[0].Elem, out}}, nil
 }
 
+// backReshape serves Flatten too: the elements lie in the same order.
+func backReshape(b back) []Value { return []Value{b.grad[0].Reshape(b.in[0].Shape()...)} }
+
 // Flatten makes a matrix: the dimensions before axis become rows, the others columns.
 func (v Value) Flatten(axis int) Value {
 	return v.one("Flatten", []*onnx.Attribute{intAttr("axis", axis)})
@@ -95,6 +100,15 @@ func inferTranspose(c call) ([]Type, error) {
 	return []Type{{c.in[0].Elem, out}}, nil
 }
 
+func backTranspose(b back) []Value {
+	perm := b.call.ints("perm")
+	inverse := make([]int, len(perm))
+	for i, p := range perm {
+		inverse[p] = i
+	}
+	return []Value{b.grad[0].Transpose(inverse...)}
+}
+
 // Concat sets values side by side along the axis, v first.
 func (v Value) Concat(axis int, rest ...Value) Value {
 	return v.one("Concat", []*onnx.Attribute{intAttr("axis", axis)}, rest...)
@@ -119,6 +133,16 @@ func inferConcat(c call) ([]Type, error) {
 	return []Type{{c.in[0].Elem, out}}, nil
 }
 
+func backConcat(b back) []Value {
+	a, lo := b.call.int("axis", 0), 0
+	out := make([]Value, len(b.in))
+	for i, v := range b.in {
+		hi := lo + v.Shape()[a]
+		out[i], lo = b.grad[0].Slice(a, lo, hi), hi
+	}
+	return out
+}
+
 // Slice keeps the elements from lo to before hi along the axis.
 func (v Value) Slice(axis, lo, hi int) Value {
 	if v.g == nil {
@@ -136,3 +160,73 @@ func inferSlice(c call) ([]Type, error) {
 	out[a] = hi - lo
 	return []Type{{c.in[0].Elem, out}}, nil
 }
+
+func backSlice(b back) []Value {
+	lo, hi, a := int(b.call.in[1].ints[0]), int(b.call.in[2].ints[0]), int(b.call.in[3].ints[0])
+	return []Value{b.grad[0].Pad(a, lo, b.in[0].Shape()[a]-hi)}
+}
+
+// Pad puts so many zeros before and after the elements along the axis.
+func (v Value) Pad(axis, before, after int) Value {
+	if v.g == nil {
+		return Value{}
+	}
+	pads := make([]int, 2*len(v.Shape()))
+	if axis < 0 || axis >= len(pads)/2 {
+		return v.g.fail("Pad of %v: axis %d", v.Shape(), axis)
+	}
+	pads[axis], pads[axis+len(pads)/2] = before, after
+	return v.one("Pad", nil, v.g.ints(pads))
+}
+
+func inferPad(c call) ([]Type, error) {
+	out, pads := slices.Clone(c.in[0].Shape), c.in[1].ints
+	for i, p := range pads {
+		a := i % len(out)
+		if p < 0 || p > 0 && out[a] == Batch {
+			return nil, fmt.Errorf("%d zeros along axis %d", p, a)
+		}
+		if p > 0 {
+			out[a] += int(p)
+		}
+	}
+	return []Type{{c.in[0].Elem, out}}, nil
+}
+
+func backPad(b back) []Value {
+	d, pads := b.grad[0], b.call.in[1].ints
+	for a, n := range b.in[0].Shape() {
+		if lo := int(pads[a]); n != b.out[0].Shape()[a] {
+			d = d.Slice(a, lo, lo+n)
+		}
+	}
+	return []Value{d}
+}
+
+// Expand repeats the elements along extents of 1 until they fill the shape.
+func (v Value) Expand(shape ...int) Value {
+	if v.g == nil {
+		return Value{}
+	}
+	if slices.Equal(v.Shape(), shape) {
+		return v
+	}
+	return v.one("Expand", nil, v.g.ints(shape))
+}
+
+func inferExpand(c call) ([]Type, error) {
+	var to Shape
+	for _, d := range c.in[1].ints {
+		if d <= 0 {
+			return nil, fmt.Errorf("extent %d", d)
+		}
+		to = append(to, int(d))
+	}
+	out, err := broadcast(call{in: []value{c.in[0], {Type: Type{Shape: to}}}})
+	if err == nil && !slices.Equal(out[0].Shape, to) {
+		return nil, fmt.Errorf("%v does not fill %v", c.in[0].Shape, to)
+	}
+	return out, err
+}
+
+func backExpand(b back) []Value { return []Value{unbroadcast(b.grad[0], b.in[0].Shape())} }

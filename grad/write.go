@@ -36,7 +36,9 @@ func (g *Graph) write(w Weights, folds map[int]int) (*onnx.Model, error) {
 		wr.alias[o.v] = o.name
 	}
 	for _, i := range g.inputs {
-		wr.out.Inputs = append(wr.out.Inputs, info(g.values[i].name, g.values[i].Type))
+		if g.values[i].keep == 0 {
+			wr.out.Inputs = append(wr.out.Inputs, info(g.values[i].name, g.values[i].Type))
+		}
 	}
 	gone := map[int]bool{}
 	for i, n := range g.nodes {
@@ -46,6 +48,10 @@ func (g *Graph) write(w Weights, folds map[int]int) (*onnx.Model, error) {
 		if bn, ok := folds[i]; ok {
 			wr.folded(n, g.nodes[bn])
 			gone[bn] = true
+			continue
+		}
+		if g.silent(n) {
+			wr.skip(n)
 			continue
 		}
 		wr.node(n)
@@ -83,6 +89,15 @@ func (wr *writer) node(n node) {
 		out[k] = wr.name(i)
 	}
 	wr.raw(n, in, out...)
+}
+
+// skip writes nothing: who reads what the node makes reads its first input.
+func (wr *writer) skip(n node) {
+	if _, named := wr.alias[n.out[0]]; named {
+		wr.raw(node{op: "Identity"}, []string{wr.use(n.in[0])}, wr.name(n.out[0]))
+		return
+	}
+	wr.alias[n.out[0]] = wr.use(n.in[0])
 }
 
 // raw writes a node under the given names.
