@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -46,10 +45,6 @@ type TruthFigures struct {
 	FalsePerSlide  float64    `json:"false_lesions_per_slide"`
 	FoundInClearMM float64    `json:"area_called_on_negatives_mm2"` // a slide, in the mean
 }
-
-// rasterPx is the side of a comparison pixel in level-0 pixels: 8 µm at 0.5 µm/px,
-// a nucleus.
-const rasterPx = 16
 
 // labelled is a row of labels.csv.
 type labelled struct {
@@ -93,7 +88,8 @@ func (t Truth) Run(ctx context.Context, watch detect.Watcher) (TruthFigures, err
 		if r.Prediction == "Indeterminate" {
 			f.Indeterminate++
 		}
-		o, h, err := t.compare(rows[i].path, end)
+		o, h, err := evaluate.CompareLesions(filepath.Join(end.Dir, report.LesionsFile), truthOf(t.Dir, rows[i].path),
+			wsi.Size{W: r.Slide.WidthPx, H: r.Slide.HeightPx})
 		if err != nil {
 			return f, err
 		}
@@ -121,38 +117,9 @@ func (t Truth) Run(ctx context.Context, watch detect.Watcher) (TruthFigures, err
 	return f, nil
 }
 
-// compare draws what was found and what is true on one raster.
-func (t Truth) compare(path string, end detect.End) (evaluate.Overlap, evaluate.SlideHits, error) {
-	size := wsi.Size{W: end.Result.Slide.WidthPx, H: end.Result.Slide.HeightPx}
-	name := strings.TrimSuffix(path, filepath.Ext(path)) + ".geojson"
-	found, foundRaster, err := readRegions(filepath.Join(end.Dir, report.LesionsFile), size)
-	if err != nil {
-		return evaluate.Overlap{}, evaluate.SlideHits{}, err
-	}
-	truth, truthRaster, err := readRegions(filepath.Join(t.Dir, name), size)
-	if err != nil {
-		return evaluate.Overlap{}, evaluate.SlideHits{}, err
-	}
-	overlap, err := evaluate.Compare(foundRaster, truthRaster)
-	if err != nil {
-		return evaluate.Overlap{}, evaluate.SlideHits{}, err
-	}
-	hits, err := evaluate.Hits(found, foundRaster, truthRaster, len(truth))
-	return overlap, hits, err
-}
-
-func readRegions(path string, size wsi.Size) ([]evaluate.Region, *evaluate.Label, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer f.Close()
-	regions, err := evaluate.ReadRegions(f)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", path, err)
-	}
-	raster, err := evaluate.Raster(regions, size, rasterPx)
-	return regions, raster, err
+// truthOf returns the file in which bcc synth wrote a slide's true lesions.
+func truthOf(dir, path string) string {
+	return filepath.Join(dir, strings.TrimSuffix(path, filepath.Ext(path))+".geojson")
 }
 
 // readLabels reads path, label and group; label 1 or BCC is positive.

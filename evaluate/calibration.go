@@ -154,10 +154,11 @@ func Temperature(scores []float64, positive []bool) (float64, error) {
 	return 2 / (low + high), nil
 }
 
-// Scale divides the logit of a probability by the temperature.
+// Scale divides the logit of a probability by the temperature, as model cards do;
+// 0 and 1 stay.
 func Scale(p, temperature float64) float64 {
-	if temperature == 1 {
+	if temperature == 1 || p <= 0 || p >= 1 {
 		return p
 	}
-	return Sigmoid(Logit(p) / temperature)
+	return Sigmoid(math.Log(p/(1-p)) / temperature)
 }

@@ -89,7 +89,11 @@ func Hits(regions []Region, found, truth *Label, trueLesions int) (SlideHits, er
 
 // FROCPoint is one point of the free-response curve: at the threshold, the share
 // of true lesions that are hit, and how many found lesions a slide hit none.
-type FROCPoint struct{ Threshold, Sensitivity, FalsePerSlide float64 }
+type FROCPoint struct {
+	Threshold     float64 `json:"threshold"`
+	Sensitivity   float64 `json:"sensitivity"`
+	FalsePerSlide float64 `json:"false_per_slide"`
+}
 
 // FROC returns the points of all slides, the highest threshold first.
 func FROC(slides []SlideHits) ([]FROCPoint, error) {

@@ -1,0 +1,162 @@
+package evaluate
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"bcc/fault"
+)
+
+// Sample is one slide or tile with its truth and its score.
+type Sample struct {
+	Name     string // as messages and predictions.csv have it
+	Group    string // patient, or block of tiles: resampled as a whole
+	Part     string // the subgroup that it is reported in as well; empty: in none
+	Positive bool
+	Score    float64 // 0 to 1
+}
+
+// Figure is a measured value with its 95 % interval over resamples of whole groups.
+type Figure struct {
+	Value     float64   `json:"value"`
+	Interval  []float64 `json:"interval_95,omitempty"` // low, high; absent where too few resamples gave the figure
+	Resamples int       `json:"resamples"`             // that gave it
+	// BySample is the interval over resamples of single samples, given beside the
+	// other where groups are few. It takes the samples of a group for independent,
+	// which they are not: it is too narrow.
+	BySample []float64 `json:"interval_95_by_sample,omitempty"`
+}
+
+// fewGroups is how many groups an interval over them needs: below, it covers too
+// seldom (Cameron, Gelbach and Miller 2008: few clusters are 5 to 30).
+const fewGroups = 20
+
+// Figures are measured values by name.
+type Figures map[string]Figure
+
+// measure is one row of the table of figures.
+type measure struct {
+	name, title string
+	of          func(*ranking, Point) float64 // NaN where the samples cannot give it
+}
+
+// measures are the figures of an evaluation, in the order in which they are shown.
+// Sensitivity and the like are of the threshold alone, each sample called one way;
+// those "of the decided" leave out what lies in the abstention band.
+var measures = []measure{
+	{"auroc", "AUROC", func(r *ranking, _ Point) float64 { return r.auroc() }},
+	{"average_precision", "Average precision", func(r *ranking, _ Point) float64 { return r.averagePrecision() }},
+	{"sensitivity", "Sensitivity", func(r *ranking, p Point) float64 { return r.at(p.always()).sensitivity() }},
+	{"specificity", "Specificity", func(r *ranking, p Point) float64 { return r.at(p.always()).specificity() }},
+	{"precision", "Precision (PPV)", func(r *ranking, p Point) float64 { return r.at(p.always()).precision() }},
+	{"negative_predictive_value", "Negative predictive value", func(r *ranking, p Point) float64 { return r.at(p.always()).negativePredictive() }},
+	{"f1", "F1", func(r *ranking, p Point) float64 { return r.at(p.always()).f1() }},
+	{"balanced_accuracy", "Balanced accuracy", func(r *ranking, p Point) float64 { return r.at(p.always()).balanced() }},
+	{"indeterminate", "Indeterminate", func(r *ranking, p Point) float64 { return r.at(p).undecided() }},
+	{"sensitivity_of_decided", "Sensitivity of the decided", func(r *ranking, p Point) float64 { return r.at(p).sensitivity() }},
+	{"specificity_of_decided", "Specificity of the decided", func(r *ranking, p Point) float64 { return r.at(p).specificity() }},
+	{"brier", "Brier score", func(r *ranking, _ Point) float64 { return r.brier() }},
+	{"log_loss", "Log loss", func(r *ranking, _ Point) float64 { return r.logLoss() }},
+	{"ece", "Calibration error (ECE)", func(r *ranking, _ Point) float64 { return r.ece() }},
+}
+
+// columns splits samples into what the arithmetic takes, and refuses scores that
+// are no probabilities.
+func columns(samples []Sample) (scores []float64, positive []bool, groups []string, err error) {
+	if len(samples) == 0 {
+		return nil, nil, nil, fault.New(fault.Invalid, "evaluate: no samples")
+	}
+	for _, s := range samples {
+		if !(s.Score >= 0 && s.Score <= 1) {
+			return nil, nil, nil, fault.Hint(fault.New(fault.Invalid, "evaluate %s: score %v is no probability", s.Name, s.Score), "scores must be numbers from 0 to 1")
+		}
+		scores, positive, groups = append(scores, s.Score), append(positive, s.Positive), append(groups, s.Group)
+	}
+	return scores, positive, groups, nil
+}
+
+// bothClasses says which class is missing.
+func bothClasses(samples []Sample) error {
+	positive := func(s Sample) bool { return s.Positive }
+	missing := "positive"
+	if slices.ContainsFunc(samples, positive) {
+		if slices.ContainsFunc(samples, func(s Sample) bool { return !s.Positive }) {
+			return nil
+		}
+		missing = "negative"
+	}
+	return fault.Hint(fault.New(fault.Invalid, "evaluate: none of the %d samples is %s: %w", len(samples), missing, ErrOneClass),
+		"check the labels, and that the split holds both classes")
+}
+
+// over measures n figures on samples: values on all of them, then intervals over
+// resamples of groups. NaN values are figures the samples cannot give.
+func over(groups []string, c Config, n int, figures func(times, out []float64)) []Figure {
+	all, out := make([]float64, len(groups)), make([]float64, n)
+	for i := range all {
+		all[i] = 1
+	}
+	figures(all, out)
+	measured := make([]Figure, n)
+	for i, v := range out {
+		measured[i].Value = v
+	}
+	for i, iv := range Intervals(groups, c.Rounds, c.Seed, n, figures) {
+		measured[i].Interval, measured[i].Resamples = iv.ends(), iv.Rounds
+	}
+	if countGroups(groups) < fewGroups {
+		single := make([]string, len(groups))
+		for i := range single {
+			single[i] = strconv.Itoa(i)
+		}
+		for i, iv := range Intervals(single, c.Rounds, c.Seed, n, figures) {
+			measured[i].BySample = iv.ends()
+		}
+	}
+	return measured
+}
+
+// ends returns low and high; nil where there is no interval.
+func (i Interval) ends() []float64 {
+	if math.IsNaN(i.Low) {
+		return nil
+	}
+	return []float64{i.Low, i.High}
+}
+
+func countGroups(groups []string) int {
+	seen := map[string]bool{}
+	for _, g := range groups {
+		seen[g] = true
+	}
+	return len(seen)
+}
+
+// measured returns the table's figures of samples at an operating point, without
+// those that the samples cannot give.
+func measured(samples []Sample, p Point, c Config) (Figures, error) {
+	scores, positive, groups, err := columns(samples)
+	if err != nil {
+		return nil, err
+	}
+	r := rank(scores, positive)
+	values := over(groups, c, len(measures), func(times, out []float64) {
+		r.times(times)
+		for i, m := range measures {
+			out[i] = m.of(r, p)
+		}
+	})
+	figures := Figures{}
+	for i, m := range measures {
+		figures.set(m.name, values[i])
+	}
+	return figures, nil
+}
+
+// set adds a figure, unless there is none.
+func (f Figures) set(name string, v Figure) {
+	if !math.IsNaN(v.Value) && !math.IsInf(v.Value, 0) {
+		f[name] = v
+	}
+}

@@ -1,0 +1,153 @@
+package evaluate
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bcc/fault"
+)
+
+// Prediction is one row of a predictions.csv: a sample, and the split it is of.
+type Prediction struct {
+	Sample
+	Split string // empty: the file has no such column
+}
+
+// maxPredictions bounds what ReadPredictions takes in.
+const maxPredictions = 10_000_000
+
+// positiveLabels are the labels that count as positive, in small letters. Those of
+// negatives are open, but for two numbers: 0 is one, and any other is refused.
+var positiveLabels = []string{"1", "bcc", "basal cell carcinoma", "carcinoma", "tumor", "tumour", "malignant", "positive"}
+
+// ReadPredictions reads a CSV table with the columns path, label, group and score,
+// and where they are there split and the column by. Labels are two: that of the
+// positive class is positive, where it is not empty, or one of those that mean
+// carcinoma. Every row needs a score from 0 to 1. All that is wrong in a table is
+// reported with its line; the first ten.
+func ReadPredictions(r io.Reader, by, positive string) ([]Prediction, error) {
+	in := csv.NewReader(r)
+	in.TrimLeadingSpace = true
+	head, err := in.Read()
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "read predictions: %w", err)
+	}
+	head = slices.Clone(head)
+	head[0] = strings.TrimPrefix(head[0], "\ufeff") // spreadsheets write one
+	column := func(name string) int { return slices.Index(head, name) }
+	at := [4]int{column("path"), column("label"), column("group"), column("score")}
+	if slices.Min(at[:]) < 0 {
+		return nil, fault.Hint(fault.New(fault.Invalid, "read predictions: the columns path, label, group and score are needed, there are %q", head), "the first line names the columns")
+	}
+	split, part := column("split"), -1
+	if by != "" {
+		if part = column(by); part < 0 {
+			return nil, fault.New(fault.Invalid, "read predictions: no column %q to group by, there are %q", by, head)
+		}
+	}
+	var rows []Prediction
+	var bad problems
+	first := map[string]int{}
+	labels := map[string]bool{}
+	for {
+		cells, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "read predictions: %w", err)
+		}
+		if len(rows) == maxPredictions {
+			return nil, fault.New(fault.Invalid, "read predictions: more than %d rows", maxPredictions)
+		}
+		line, _ := in.FieldPos(0)
+		p := Prediction{Sample: Sample{Name: cells[at[0]], Group: cells[at[2]]}}
+		label := cells[at[1]]
+		labels[label] = true
+		p.Positive = label == positive || positive == "" && slices.Contains(positiveLabels, strings.ToLower(label))
+		if p.Score, err = strconv.ParseFloat(cells[at[3]], 64); err != nil || !(p.Score >= 0 && p.Score <= 1) {
+			bad.add("line %d: the score %.40q is no number from 0 to 1", line, cells[at[3]])
+		}
+		if label == "" {
+			bad.add("line %d: no label", line)
+		}
+		if p.Group == "" {
+			bad.add("line %d: no group (the patient, or what stands for one)", line)
+		}
+		if before := first[p.Name]; before > 0 {
+			bad.add("line %d: %.80q stands in line %d already", line, p.Name, before)
+		}
+		first[p.Name] = line
+		if split >= 0 {
+			p.Split = cells[split]
+		}
+		if part >= 0 {
+			p.Part = cells[part]
+		}
+		rows = append(rows, p)
+	}
+	if len(rows) == 0 {
+		bad.add("no rows")
+	}
+	if len(labels) > 2 {
+		bad.add("%d labels, want two", len(labels))
+	}
+	return rows, bad.err("read predictions")
+}
+
+// WritePredictions writes a table that ReadPredictions reads, with the call of the
+// operating point. by names the column of the samples' parts; empty: there is none.
+func WritePredictions(w io.Writer, rows []Prediction, p Point, by string) error {
+	out := csv.NewWriter(w)
+	head := []string{"path", "label", "group", "split", "score", "called"}
+	if by != "" {
+		head = append(head, by)
+	}
+	if err := out.Write(head); err != nil {
+		return fmt.Errorf("write predictions: %w", err)
+	}
+	for _, r := range rows {
+		label, called := "0", [...]string{Negative: "0", Positive: "1", Undecided: "indeterminate"}[p.Call(r.Score)]
+		if r.Positive {
+			label = "1"
+		}
+		cells := []string{r.Name, label, r.Group, r.Split, strconv.FormatFloat(r.Score, 'g', 9, 64), called} // nine digits hold a float32
+		if by != "" {
+			cells = append(cells, r.Part)
+		}
+		if err := out.Write(cells); err != nil {
+			return fmt.Errorf("write predictions: %w", err)
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// problems gathers what is wrong with a table, and tells the first ten.
+type problems struct {
+	told []error
+	more int
+}
+
+func (p *problems) add(format string, args ...any) {
+	if len(p.told) == 10 {
+		p.more++
+		return
+	}
+	p.told = append(p.told, fmt.Errorf(format, args...))
+}
+
+func (p *problems) err(doing string) error {
+	if len(p.told) == 0 {
+		return nil
+	}
+	if p.more > 0 {
+		p.told = append(p.told, fmt.Errorf("and %d more", p.more))
+	}
+	return fault.New(fault.Invalid, "%s: %w", doing, errors.Join(p.told...))
+}
