@@ -56,7 +56,7 @@ var stains = []float32{
 // none. It sees no palisades and no clefts: bulbs of hairs, keratoses, dense
 // lymphocytes and crushed tissue are sheets to it. It has two outputs, BCC first, and
 // no parameters.
-func baseline(g *grad.Graph, x grad.Value, _ Config) grad.Value {
+func baseline(g *grad.Graph, x grad.Value, _ Config) (embedding, output grad.Value) {
 	od := x.AvgPool(grad.PoolConfig{Size: 2}).Clip(1./255, 1).Log()
 	stain := od.Conv(g.Const(scaled(stains, -log10e), 2, 3, 1, 1), grad.Value{}, grad.ConvConfig{})
 	haematoxylin, eosin := stain.Slice(1, 0, 1), stain.Slice(1, 1, 2)
@@ -76,7 +76,7 @@ func baseline(g *grad.Graph, x grad.Value, _ Config) grad.Value {
 	// Half the log odds for BCC and half against: their softmax is the logistic.
 	root := sheet.GlobalAvgPool().Flatten(1).Sqrt()
 	odds := root.Linear(g.Const([]float32{weight / 2., -weight / 2.}, 2, 1), g.Const([]float32{bias / 2., -bias / 2.}, 2))
-	return odds.Softmax(1)
+	return grad.Value{}, odds.Softmax(1)
 }
 
 // log10e turns a natural logarithm into a decadic one.

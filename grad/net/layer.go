@@ -42,3 +42,8 @@ func (l layers) linear(x grad.Value, name string, out int) grad.Value {
 	w := l.g.Param(name+".weight", grad.Glorot(shape[1], out), out, shape[1])
 	return x.Linear(w, l.g.Param(name+".bias", grad.Fill(0), out))
 }
+
+// head is the last linear layer, behind dropout; it returns what it takes, too.
+func (l layers) head(embedding grad.Value, c Config) (grad.Value, grad.Value) {
+	return embedding, l.linear(embedding.Dropout("dropout", 1-c.Dropout), "head", c.Classes)
+}

@@ -29,15 +29,14 @@ var mobileNetV3SmallRows = []inverted{
 }
 
 // mobileNetV3Small is MobileNetV3-small of Howard et al. 2019, 2.5 million parameters.
-func mobileNetV3Small(g *grad.Graph, x grad.Value, c Config) grad.Value {
+func mobileNetV3Small(g *grad.Graph, x grad.Value, c Config) (embedding, output grad.Value) {
 	l := layers{g, 1e-3}
 	x = l.conv(x, "stem", 16, 3, 2, 1, 1).HardSwish()
 	for i, r := range mobileNetV3SmallRows {
 		x = r.block(l, x, fmt.Sprintf("block%d", i))
 	}
 	x = l.conv(x, "last", 576, 1, 1, 1, 1).HardSwish()
-	x = l.linear(x.GlobalAvgPool().Flatten(1), "hidden", 1024).HardSwish()
-	return l.linear(x, "head", c.Classes)
+	return l.head(l.linear(x.GlobalAvgPool().Flatten(1), "hidden", 1024).HardSwish(), c)
 }
 
 func (r inverted) block(l layers, x grad.Value, name string) grad.Value {

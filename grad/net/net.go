@@ -2,7 +2,8 @@
 // once with the graph builder of package grad.
 //
 // In: a name, the number of classes, a patch size, a seed. Out: a graph with its
-// first weights. Training changes the weights; Model writes what is deployed.
+// first weights, and the program that trains it (Train). Training changes the
+// weights; Model writes what is deployed.
 package net
 
 import (
@@ -16,16 +17,19 @@ import (
 
 // Names of what goes in and out of every network's model file.
 const (
-	Input  = "input"  // (batch, 3, PatchPx, PatchPx), RGB
-	Output = "output" // (batch, Classes)
+	Input     = "input"     // (batch, 3, PatchPx, PatchPx), RGB
+	Output    = "output"    // (batch, Classes)
+	Embedding = "embedding" // (batch, width): what the last linear layer takes; not of every network
 )
 
 // Config is how a network is built. The zero Config is good.
 type Config struct {
 	Classes int    // default 2
 	PatchPx int    // side of the input, default 224
-	Batch   int    // patches a call; default 0: open
+	Batch   int    // patches a call; default 0: open, of a program 8
 	Seed    uint64 // of the first weights; default 0
+	// Dropout is the share of an embedding's elements that training makes 0; default 0.
+	Dropout float32
 }
 
 // Net is a network with weights.
@@ -51,8 +55,12 @@ type recipe struct {
 	classes       int // where the network has no choice; 0: as configured
 	probabilities bool
 	mean, std     [3]float32
-	body          func(g *grad.Graph, x grad.Value, c Config) grad.Value
+	body          body
 }
+
+// body describes a network. embedding is what its last linear layer takes, the
+// zero Value where a network has none.
+type body func(g *grad.Graph, x grad.Value, c Config) (embedding, output grad.Value)
 
 // Means and deviations of ImageNet, which networks trained elsewhere expect.
 var (
@@ -89,33 +97,52 @@ func Build(name string, c Config) (*Net, error) {
 
 // Describe returns the network called name without weights, for a caller who has them.
 func Describe(name string, c Config) (*Net, error) {
+	r, err := find(name)
+	if err != nil {
+		return nil, err
+	}
+	n, embedding, output, err := r.describe(c)
+	if err != nil {
+		return nil, err
+	}
+	n.Graph.Output(Output, output) // first: who asks for no name gets it
+	if embedding != (grad.Value{}) {
+		n.Graph.Output(Embedding, embedding)
+	}
+	return n, n.Graph.Err()
+}
+
+func find(name string) (recipe, error) {
 	i := slices.IndexFunc(recipes, func(r recipe) bool { return r.name == name })
 	if i < 0 {
-		return nil, fault.Hint(fault.New(fault.NotFound, "build network %q: no such network", name),
+		return recipe{}, fault.Hint(fault.New(fault.NotFound, "build network %q: no such network", name),
 			"the networks are %s", strings.Join(Names(), ", "))
 	}
-	r := recipes[i]
+	return recipes[i], nil
+}
+
+// describe builds the graph and names no outputs.
+func (r recipe) describe(c Config) (n *Net, embedding, output grad.Value, err error) {
 	c.Classes, c.PatchPx = def(c.Classes, 2), def(c.PatchPx, 224)
 	if r.classes > 0 && c.Classes != r.classes {
-		return nil, fault.New(fault.Invalid, "build network %s: %d classes, it has %d", name, c.Classes, r.classes)
+		return nil, embedding, output, fault.New(fault.Invalid, "build network %s: %d classes, it has %d", r.name, c.Classes, r.classes)
 	}
-	if c.Classes < 1 || c.Classes > 10000 || c.PatchPx < r.minPx || c.PatchPx > 4096 || c.Batch < 0 || c.Batch > 4096 {
-		return nil, fault.New(fault.Invalid, "build network %s: %d classes (1 to 10000), patches of %d px (%d to 4096), batches of %d (0 to 4096)",
-			name, c.Classes, c.PatchPx, r.minPx, c.Batch)
+	if c.Classes < 1 || c.Classes > 10000 || c.PatchPx < r.minPx || c.PatchPx > 4096 || c.Batch < 0 || c.Batch > 4096 ||
+		!(c.Dropout >= 0 && c.Dropout < 1) {
+		return nil, embedding, output, fault.New(fault.Invalid,
+			"build network %s: %d classes (1 to 10000), patches of %d px (%d to 4096), batches of %d (0 to 4096), dropout of %v (0 to below 1)",
+			r.name, c.Classes, c.PatchPx, r.minPx, c.Batch, c.Dropout)
 	}
-	g := grad.New(name)
+	g := grad.New(r.name)
 	batch := grad.Batch
 	if c.Batch > 0 {
 		batch = c.Batch
 	}
-	g.Output(Output, r.body(g, g.Input(Input, batch, 3, c.PatchPx, c.PatchPx), c))
-	if g.Err() != nil {
-		return nil, g.Err()
-	}
+	embedding, output = r.body(g, g.Input(Input, batch, 3, c.PatchPx, c.PatchPx), c)
 	return &Net{
-		Name: name, PatchPx: c.PatchPx, Classes: c.Classes, Probabilities: r.probabilities,
+		Name: r.name, PatchPx: c.PatchPx, Classes: c.Classes, Probabilities: r.probabilities,
 		Mean: r.mean, Std: r.std, Graph: g,
-	}, nil
+	}, embedding, output, g.Err()
 }
 
 func def(v, d int) int {

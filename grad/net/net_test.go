@@ -58,7 +58,12 @@ func TestItBuildsEveryNetworkWithAnOpenOrFixedBatch(t *testing.T) {
 			if len(in) != 1 || in[0].Name != net.Input || in[0].Shape[1].Value != 3 || in[0].Shape[3].Value != 160 {
 				t.Errorf("%s: input %+v", name, in)
 			}
-			if len(out) != 1 || out[0].Name != net.Output || out[0].Shape[1].Value != 2 || out[0].Shape[0].Value != int64(batch) {
+			if name == "baseline" {
+				out = append(out, nil)
+			} else if e := out[1]; e.Name != net.Embedding || e.Shape[0].Value != int64(batch) || e.Shape[1].Value < 512 {
+				t.Errorf("%s: embedding %+v", name, e)
+			}
+			if len(out) != 2 || out[0].Name != net.Output || out[0].Shape[1].Value != 2 || out[0].Shape[0].Value != int64(batch) {
 				t.Errorf("%s: output %+v", name, out)
 			}
 			for _, node := range m.Graph.Nodes {
@@ -115,7 +120,7 @@ func TestItSaysWhatCannotBeBuilt(t *testing.T) {
 	if _, err := net.Build("alexnet", net.Config{}); fault.Of(err) != fault.NotFound || fault.HintOf(err) == "" {
 		t.Errorf("%v, want not found with a hint", err)
 	}
-	for _, c := range []net.Config{{PatchPx: 8}, {PatchPx: 1 << 20}, {Classes: -1}, {Batch: -1}} {
+	for _, c := range []net.Config{{PatchPx: 8}, {PatchPx: 1 << 20}, {Classes: -1}, {Batch: -1}, {Dropout: 1}} {
 		if _, err := net.Build("resnet18", c); fault.Of(err) != fault.Invalid {
 			t.Errorf("%+v: %v, want invalid", c, err)
 		}

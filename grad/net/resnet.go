@@ -16,8 +16,8 @@ type block func(l layers, x grad.Value, name string, width, stride int) grad.Val
 
 // resNet is the residual network of He et al. 2016 with the given number of
 // blocks in its four stages (the stride lies on the 3×3 convolution).
-func resNet(b block, blocks ...int) func(*grad.Graph, grad.Value, Config) grad.Value {
-	return func(g *grad.Graph, x grad.Value, c Config) grad.Value {
+func resNet(b block, blocks ...int) body {
+	return func(g *grad.Graph, x grad.Value, c Config) (embedding, output grad.Value) {
 		l := layers{g, 1e-5}
 		x = l.conv(x, "stem", 64, 7, 2, 1, 1).Relu()
 		x = x.MaxPool(grad.PoolConfig{Size: 3, Stride: 2, Pad: 1})
@@ -30,7 +30,7 @@ func resNet(b block, blocks ...int) func(*grad.Graph, grad.Value, Config) grad.V
 				x = b(l, x, fmt.Sprintf("stage%d.%d", s+1, i), 64<<s, stride)
 			}
 		}
-		return l.linear(x.GlobalAvgPool().Flatten(1), "head", c.Classes)
+		return l.head(x.GlobalAvgPool().Flatten(1), c)
 	}
 }
 
