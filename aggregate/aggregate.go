@@ -1,7 +1,8 @@
 // Package aggregate turns the probabilities of a slide's patches into the
 // answer about the slide: heat map, lesions, slide score, prediction.
 //
-// In: one probability a planned patch, in grid order, and the grid. Out: an
+// In: one probability a planned patch, in grid order, and the grid; or one weight
+// a patch and a slide score from a network that looked at all of them. Out: an
 // Answer. It reads no pixels, writes no files and knows no model; the
 // thresholds come from the model's card through Config.
 //
@@ -93,12 +94,32 @@ type Answer struct {
 // Slide aggregates probs, one a cell of g in grid order. A probability that is
 // none (NaN, below 0, above 1) is Corrupt: the model is not what its card says.
 func Slide(g *wsi.Grid, probs []float32, cfg Config) (*Answer, error) {
+	return answer(g, probs, cfg, func(h *Heatmap, f *forest, k int) float64 {
+		return emergence(h, f, allCells(h), k)
+	})
+}
+
+// Scored is Slide where the score comes from elsewhere, of a network that looked at
+// all patches at once. Shares, one a cell of g, say how much of the score each patch
+// stands for, 0 to 1: heat map and lesions are made of them.
+func Scored(g *wsi.Grid, shares []float32, score float32, cfg Config) (*Answer, error) {
+	p, err := probability(score)
+	if err != nil {
+		return nil, fmt.Errorf("score of the slide: %w", err)
+	}
+	return answer(g, shares, cfg, func(*Heatmap, *forest, int) float64 { return float64(p) })
+}
+
+// answer makes heat map and lesions of values, one a cell of g, and takes the
+// slide's score from score, which is given the number of cells of the smallest
+// lesion.
+func answer(g *wsi.Grid, values []float32, cfg Config, score func(*Heatmap, *forest, int) float64) (*Answer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	h, err := NewHeatmap(g, probs)
+	h, err := NewHeatmap(g, values)
 	if err != nil {
-		return nil, fmt.Errorf("aggregate %d patches: %w", len(probs), err)
+		return nil, fmt.Errorf("aggregate %d patches: %w", len(values), err)
 	}
 	a := &Answer{Heatmap: h}
 	if h.planned() == 0 {
@@ -109,7 +130,7 @@ func Slide(g *wsi.Grid, probs []float32, cfg Config) (*Answer, error) {
 	f := newForest(h)
 	k := minCells(h, f, cfg.MinLesionMM2)
 	a.Lesions = lesions(h, f, cfg.LesionThreshold, k)
-	a.Score = round4(emergence(h, f, allCells(h), k))
+	a.Score = round4(score(h, f, k))
 	a.Prediction, a.Confidence = Decide(a.Score, cfg)
 	return a, nil
 }

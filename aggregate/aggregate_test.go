@@ -155,3 +155,37 @@ func TestItGivesTheSameAnswerAgain(t *testing.T) {
 		t.Error("two runs differ")
 	}
 }
+
+func TestItTakesAScoreFromElsewhere(t *testing.T) {
+	t.Parallel()
+	g, shares := draw(
+		"0000000",
+		"0777000",
+		"0777000",
+		"0000000",
+	)
+	cfg := aggregate.Config{Threshold: 0.6, Abstain: [2]float64{0.6, 0.6}, LesionThreshold: 0.5, MinLesionMM2: 0.02}
+	a, err := aggregate.Scored(g, shares, 0.77777, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.Score != 0.7778 || a.Prediction != aggregate.BCC || a.Confidence != 0.7778 {
+		t.Errorf("score %v, %s with %v, want 0.7778, BCC", a.Score, a.Prediction, a.Confidence)
+	}
+	own := answer(t, g, shares, cfg)
+	if len(a.Lesions) != 1 || !reflect.DeepEqual(a.Lesions, own.Lesions) || !reflect.DeepEqual(a.Heatmap.Vote, own.Heatmap.Vote) {
+		t.Errorf("lesions %+v, want those of the same heat map %+v", a.Lesions, own.Lesions)
+	}
+	if a, _ := aggregate.Scored(g, shares, 0.2, cfg); a.Prediction != aggregate.NonMalignant {
+		t.Errorf("a low score is called %s", a.Prediction)
+	}
+	for _, wrong := range []float32{float32(math.NaN()), -0.1, 1.1} {
+		if _, err := aggregate.Scored(g, shares, wrong, cfg); fault.Of(err) != fault.Corrupt {
+			t.Errorf("score %v: %v", wrong, err)
+		}
+	}
+	empty := &wsi.Grid{Slide: wsi.Size{W: 1000, H: 1000}, MPP: wsi.MPP{X: 0.5, Y: 0.5}}
+	if a, err := aggregate.Scored(empty, nil, 0.9, cfg); err != nil || a.Prediction != aggregate.Indeterminate || a.Score != 0 {
+		t.Errorf("a slide without tissue: %+v, %v", a, err)
+	}
+}

@@ -139,7 +139,7 @@ func TestItWritesEveryPatchInGridOrder(t *testing.T) {
 	t.Parallel()
 	in := sample(t)
 	var b strings.Builder
-	if err := writePatches(&b, in.Grid, in.Probs); err != nil {
+	if err := writePatches(&b, in.Grid, "prob_bcc", in.Probs); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := csv.NewReader(strings.NewReader(b.String())).ReadAll()
@@ -184,7 +184,7 @@ func TestItStopsAtTheFirstErrorOfTheWriter(t *testing.T) {
 	if err := writeLesions(w, in.Answer.Lesions); err != io.ErrShortWrite {
 		t.Errorf("lesions: %v", err)
 	}
-	if err := writePatches(w, in.Grid, in.Probs); err != io.ErrShortWrite {
+	if err := writePatches(w, in.Grid, "prob_bcc", in.Probs); err != io.ErrShortWrite {
 		t.Errorf("patches: %v", err)
 	}
 }

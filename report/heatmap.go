@@ -46,8 +46,9 @@ func blend(under, over color.RGBA, a float64) color.RGBA {
 func step(p float32) uint8 { return uint8(min(int(p*steps), steps-1)) + 1 }
 
 // writeHeatmap writes heatmap.png: the overview in grey, the heat map over it,
-// lesions outlined and numbered, and the legend below.
-func writeHeatmap(w io.Writer, ov *wsi.Overview, a *aggregate.Answer, mpp wsi.MPP, lesionThreshold float64) error {
+// lesions outlined and numbered, and the legend below, which calls the colours by
+// what is shown.
+func writeHeatmap(w io.Writer, ov *wsi.Overview, a *aggregate.Answer, mpp wsi.MPP, shown string, lesionThreshold float64) error {
 	ov = enlarge(ov)
 	c := newCanvas(max(ov.W, minLegendWidth), ov.H+legendHeight)
 	c.overlay(ov, a.Heatmap)
@@ -61,7 +62,7 @@ func writeHeatmap(w io.Writer, ov *wsi.Overview, a *aggregate.Answer, mpp wsi.MP
 	for i := min(len(a.Lesions), maxNumbers) - 1; i >= 0; i-- { // the first on top
 		c.number(i+1, a.Lesions[i].Bounds, ov)
 	}
-	c.legend(ov, mpp, lesionThreshold)
+	c.legend(ov, mpp, shown, lesionThreshold)
 	return encodePNG(w, c.Paletted)
 }
 

@@ -24,9 +24,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 
 // legend draws the ramp with its ticks, the lesion threshold, the scale bar and
 // the notice below the overview.
-func (c canvas) legend(ov *wsi.Overview, mpp wsi.MPP, lesionThreshold float64) {
+func (c canvas) legend(ov *wsi.Overview, mpp wsi.MPP, shown string, lesionThreshold float64) {
 	top := ov.H + 6
-	c.text(margin, top, "probability of BCC")
+	c.text(margin, top, shown)
 	y := top + glyphH + 2
 	for s := range steps {
 		// Over white, as over the slide's ground.

@@ -47,6 +47,7 @@ type page struct {
 	LesionMM float64
 	Share    float64 // of the tissue, in percent
 	HasBand  bool
+	Heat     heat
 }
 
 type row struct {
@@ -58,7 +59,7 @@ type row struct {
 // newPage prepares the page, pictures included, so that what can go wrong does so
 // before a file is opened.
 func newPage(in Input, ov *wsi.Overview) (*page, error) {
-	p := &page{Result: in.Result, Card: in.Card, Style: template.CSS(pageStyle)}
+	p := &page{Result: in.Result, Card: in.Card, Style: template.CSS(pageStyle), Heat: heatOf(in.Result.Model)}
 	p.HasBand = in.Result.Parameters.Abstain[0] < in.Result.Parameters.Abstain[1]
 	p.Class, p.Sentence = verdict(in.Result)
 	p.Scale = newScale(in.Result)

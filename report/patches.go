@@ -9,9 +9,9 @@ import (
 )
 
 // writePatches writes patches.csv as WSInfer does: level-0 pixels and the
-// model's own probability, four decimals, in grid order.
-func writePatches(w io.Writer, g *wsi.Grid, probs []float32) error {
-	if _, err := io.WriteString(w, "minx,miny,width,height,prob_bcc\n"); err != nil {
+// model's own value under the name column, four decimals, in grid order.
+func writePatches(w io.Writer, g *wsi.Grid, column string, probs []float32) error {
+	if _, err := io.WriteString(w, "minx,miny,width,height,"+column+"\n"); err != nil {
 		return err
 	}
 	var line []byte

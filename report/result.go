@@ -50,6 +50,7 @@ type Model struct {
 	SHA256      string  `json:"sha256"` // of the whole bundle
 	PatchSizePx int     `json:"patch_size_px"`
 	MPPUM       float64 `json:"mpp_um"`
+	HeatMap     string  `json:"heat_map,omitempty"` // Attention; empty: the probability of BCC, patch by patch
 }
 
 // Parameters is everything a person can set that changes the answer.

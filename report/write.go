@@ -62,12 +62,12 @@ func (in Input) files() ([]file, error) {
 	if err != nil {
 		return nil, fmt.Errorf("timing: %w", err)
 	}
-	threshold := in.Result.Parameters.LesionThreshold
+	threshold, heat := in.Result.Parameters.LesionThreshold, heatOf(in.Result.Model)
 	return []file{
 		{TimingFile, bytesTo(timing)},
-		{PatchesFile, func(w io.Writer) error { return writePatches(w, in.Grid, in.Probs) }},
+		{PatchesFile, func(w io.Writer) error { return writePatches(w, in.Grid, heat.Column, in.Probs) }},
 		{LesionsFile, func(w io.Writer) error { return writeLesions(w, in.Answer.Lesions) }},
-		{HeatmapFile, func(w io.Writer) error { return writeHeatmap(w, small, in.Answer, in.Grid.MPP, threshold) }},
+		{HeatmapFile, func(w io.Writer) error { return writeHeatmap(w, small, in.Answer, in.Grid.MPP, heat.Name, threshold) }},
 		{PageFile, func(w io.Writer) error { return writePage(w, in, small) }},
 		{ResultFile, bytesTo(result)}, // last: see set
 	}, nil
