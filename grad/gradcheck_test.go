@@ -12,47 +12,15 @@ import (
 	"bcc/grad/gradtest"
 )
 
-// runProgram runs the stages of a program one after the other in float64 and
-// returns all that came out. flat are the parameters.
+// runProgram runs a program in float64 and returns all that came out.
 func runProgram(t *testing.T, p *grad.Program, inputs map[string]*gradtest.Tensor, flat []float64) map[string]*gradtest.Tensor {
 	t.Helper()
-	values := map[string]*gradtest.Tensor{}
-	for name, v := range inputs {
-		values[name] = v
-	}
-	for _, q := range p.Params {
-		values[q.Name] = &gradtest.Tensor{Shape: q.Shape, Data: flat[q.Offset : q.Offset+q.Shape.Len()]}
-	}
-	for s, st := range p.Stages {
-		in := map[string]*gradtest.Tensor{}
-		for _, v := range st.Model.Graph.Inputs {
-			if in[v.Name] = values[v.Name]; in[v.Name] == nil {
-				t.Fatalf("stage %d takes %q, which nobody gave", s, v.Name)
-			}
-		}
-		out, err := gradtest.Run(st.Model, in)
-		if err != nil {
-			t.Fatalf("stage %d: %v", s, err)
-		}
-		for name, v := range out {
-			values[name] = v
-		}
-	}
-	return values
-}
-
-// widen returns what random weights a graph starts with, as float64.
-func widen(w []float32) []float64 {
-	out := make([]float64, len(w))
-	for i, v := range w {
-		out[i] = float64(v)
+	out, err := gradtest.RunProgram(p, inputs, flat)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return out
 }
-
-// step is the distance of central differences. Their error is about its square
-// times the third derivative, and the loss's rounding over it: 1e-10 in all.
-const step = 1e-5
 
 // checkGradient compares every gradient of a program with central differences, and
 // the program in several stages with the one in one. build describes the network
@@ -62,7 +30,7 @@ func checkGradient(t *testing.T, build func(g *grad.Graph) grad.Value, inputs ma
 	program := func(stages int) (*grad.Program, []float64) {
 		g := grad.New("check")
 		loss := build(g)
-		flat := widen(g.Init(5).Params)
+		flat := gradtest.Widen(g.Init(5).Params)
 		p, err := g.Program(loss, stages)
 		if err != nil {
 			t.Fatal(err)
@@ -84,33 +52,9 @@ func checkGradient(t *testing.T, build func(g *grad.Graph) grad.Value, inputs ma
 			all[in.Name] = v
 		}
 	}
-	got := runProgram(t, p, all, flat)
-	loss := func() float64 { return runProgram(t, p, all, flat)[grad.LossName].Data[0] }
-	for _, q := range p.Params {
-		g := got[grad.GradientName(q.Name)]
-		if g == nil || !slices.Equal(g.Shape, q.Shape) {
-			t.Fatalf("no gradient of shape %v by %s: %+v", q.Shape, q.Name, g)
-		}
-		moved := false
-		for i, v := range g.Data {
-			x := &flat[q.Offset+i]
-			was := *x
-			*x = was + step
-			up := loss()
-			*x = was - step
-			down := loss()
-			*x = was
-			want := (up - down) / (2 * step)
-			if !(math.Abs(v-want) <= 1e-6*max(1, math.Abs(want))) { // constants in a graph are float32
-				t.Errorf("%s[%d]: gradient %v, central difference %v", q.Name, i, v, want)
-			}
-			moved = moved || want != 0
-		}
-		if !moved {
-			t.Errorf("no element of %s moves the loss: nothing was tested", q.Name)
-		}
-	}
+	gradtest.CheckGradient(t, p, all, flat)
 
+	got := runProgram(t, p, all, flat)
 	for _, stages := range []int{2, 5} {
 		q, flat := program(stages)
 		cut := runProgram(t, q, all, flat)
