@@ -83,44 +83,86 @@ func (c SetConfig) Items() []Item {
 	}
 	divide(order[:positive])
 	divide(order[positive:])
+	if c.Slide.Variant == Cobra {
+		c.share(items)
+	}
 	return items
 }
 
 // WriteSet writes a set into a folder, which it makes where it is missing: for each
-// slide its file, NAME.json, NAME.geojson and NAME.mask.tif, and at last labels.csv.
-// Every file appears under its name only when it is whole.
+// slide its file, NAME.json, NAME.geojson and NAME.mask.tif, and at last labels.csv;
+// for the variant Cobra in its folders and with its tables besides. Every file
+// appears under its name only when it is whole.
 func WriteSet(ctx context.Context, dir string, cfg SetConfig) error {
 	if err := cfg.Validate(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	slides := dir
+	if cfg.Slide.Variant == Cobra {
+		slides = filepath.Join(dir, cobraImages)
+	}
+	if err := os.MkdirAll(slides, 0o755); err != nil {
 		return fault.New(fault.Unavailable, "write set: %w", err)
 	}
-	var table bytes.Buffer
-	w := csv.NewWriter(&table)
+	items := cfg.Items()
 	rows := [][]string{{"path", "label", "group", "split", "growth", "seed"}}
-	for i, it := range cfg.Items() {
+	for i, it := range items {
 		s, err := New(it.Slide)
 		if err != nil {
 			return err
 		}
-		path, err := WriteFiles(ctx, dir, it.Name, s, cfg.Write)
+		path, err := cfg.writeSlide(ctx, slides, it, s)
 		if err != nil {
 			return fmt.Errorf("write slide %s: %w", it.Name, err)
 		}
 		t := s.Truth()
-		rows = append(rows, []string{filepath.Base(path), strconv.Itoa(t.Label), it.Group, it.Split,
+		below, err := filepath.Rel(dir, path)
+		if err != nil {
+			return fault.New(fault.Internal, "write labels: %w", err)
+		}
+		rows = append(rows, []string{filepath.ToSlash(below), strconv.Itoa(t.Label), it.Group, it.Split,
 			string(t.Growth), strconv.FormatUint(t.Seed, 10)})
 		if cfg.Done != nil {
 			cfg.Done(i, path)
 		}
 	}
-	if err := w.WriteAll(rows); err != nil {
-		return fault.New(fault.Internal, "write labels: %w", err)
+	if cfg.Slide.Variant == Cobra {
+		if err := cfg.writeTables(dir, items); err != nil {
+			return err
+		}
 	}
-	return atomically(filepath.Join(dir, "labels.csv"), func(f *os.File) error {
-		_, err := f.Write(table.Bytes())
+	return writeTable(dir, "labels.csv", rows)
+}
+
+// writeSlide writes one slide of a set with all that belongs to it.
+func (c SetConfig) writeSlide(ctx context.Context, dir string, it Item, s *Scene) (path string, err error) {
+	if c.Slide.Variant != Cobra {
+		return WriteFiles(ctx, dir, it.Name, s, c.Write)
+	}
+	masks := filepath.Join(filepath.Dir(dir), cobraMasks)
+	if err := os.MkdirAll(masks, 0o755); err != nil {
+		return "", fault.New(fault.Unavailable, "write set: %w", err)
+	}
+	err = atomically(filepath.Join(masks, it.Name+".tif"), func(f *os.File) error {
+		w := c.Write
+		w.Tissue = f
+		path, err = WriteFiles(ctx, dir, it.Name, s, w)
 		return err
+	})
+	return path, err
+}
+
+// writeTable writes a table of a set.
+func writeTable(dir, name string, rows [][]string) error {
+	var table bytes.Buffer
+	if err := csv.NewWriter(&table).WriteAll(rows); err != nil {
+		return fault.New(fault.Internal, "write %s: %w", name, err)
+	}
+	return atomically(filepath.Join(dir, name), func(f *os.File) error {
+		if _, err := f.Write(table.Bytes()); err != nil {
+			return fault.New(fault.Unavailable, "write %s: %w", name, err)
+		}
+		return nil
 	})
 }
 

@@ -109,7 +109,10 @@ type maskWriter struct {
 	empty []byte
 }
 
-func newMaskWriter(s *Scene, w io.WriterAt, tile, cols int) *maskWriter {
+// maskClasses says in the file what the mask's values are.
+const maskClasses = "classes: 0 background, 1 tissue, 2 bcc, 3 mimic, 4 epidermis, 5 fat"
+
+func newMaskWriter(s *Scene, w io.WriterAt, tile, cols int, description string) *maskWriter {
 	if w == nil {
 		return &maskWriter{}
 	}
@@ -117,7 +120,7 @@ func newMaskWriter(s *Scene, w io.WriterAt, tile, cols int) *maskWriter {
 	m.page = m.file.Page(tiffwrite.Header{
 		Size: s.cfg.Size, Tile: wsi.Size{W: tile, H: tile}, Samples: 1, Compression: tiffwrite.Deflate,
 		Photometric: tiffwrite.BlackIsZero, MPP: s.mpp(), Software: "bcc synth",
-		Description: "classes: 0 background, 1 tissue, 2 bcc, 3 mimic, 4 epidermis, 5 fat",
+		Description: description,
 	})
 	m.empty, _ = deflate(make([]byte, tile*tile)) // writing to memory does not fail
 	return m

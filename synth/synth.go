@@ -50,21 +50,22 @@ type Variant string
 
 // The variants.
 const (
-	Cobra       Variant = "cobra"        // pyramidal tiled JPEG BigTIFF, 512-px tiles, a factor 2, resolution tags
+	Pyramid     Variant = "pyramid"      // tiled JPEG BigTIFF as COBRA has it, 512-px tiles, a factor 2, resolution tags
+	Cobra       Variant = "cobra"        // as pyramid, and a set has the folders and tables of COBRA
 	SVS         Variant = "svs"          // Aperio: MPP in the description, RGB JPEG, thumbnail, label and macro pages
 	Flat        Variant = "flat"         // one level in strips, uncompressed
 	FlatLZW     Variant = "flat-lzw"     // one level in strips, LZW with predictor
 	FlatDeflate Variant = "flat-deflate" // one level in strips, deflate with predictor
-	NoMPP       Variant = "no-mpp"       // as cobra, without a physical scale
-	Rotated     Variant = "rotated"      // as cobra, the tissue at any angle
-	BigEndian   Variant = "big-endian"   // as cobra, a classic TIFF in the other byte order, 256-px tiles
+	NoMPP       Variant = "no-mpp"       // as pyramid, without a physical scale
+	Rotated     Variant = "rotated"      // as pyramid, the tissue at any angle
+	BigEndian   Variant = "big-endian"   // as pyramid, a classic TIFF in the other byte order, 256-px tiles
 	PNG         Variant = "png"          // one picture, no physical scale
 	JPEG        Variant = "jpeg"         // one picture, no physical scale
 )
 
 // Variants returns every variant.
 func Variants() []Variant {
-	return []Variant{Cobra, SVS, Flat, FlatLZW, FlatDeflate, NoMPP, Rotated, BigEndian, PNG, JPEG}
+	return []Variant{Pyramid, Cobra, SVS, Flat, FlatLZW, FlatDeflate, NoMPP, Rotated, BigEndian, PNG, JPEG}
 }
 
 // Ext returns the variant's file name extension.
@@ -97,13 +98,13 @@ type Config struct {
 	MPP     float64  // micrometres per pixel, 0.2 to 1 (default 0.5)
 	BCC     bool     // whether the slide holds a carcinoma
 	Growth  Growth   // of the carcinoma; Any: by the seed
-	Variant Variant  // the kind of file (default Cobra)
+	Variant Variant  // the kind of file (default Pyramid)
 	Clean   bool     // no artefacts: no fold, pen mark or blur (default false)
 }
 
 // DefaultConfig returns a negative slide of COBRA's median size.
 func DefaultConfig() Config {
-	return Config{Seed: 1, Size: wsi.Size{W: 12800, H: 12800}, MPP: 0.5, Variant: Cobra}
+	return Config{Seed: 1, Size: wsi.Size{W: 12800, H: 12800}, MPP: 0.5, Variant: Pyramid}
 }
 
 // Validate returns every problem of the Config at once.

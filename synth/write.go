@@ -23,6 +23,8 @@ type WriteConfig struct {
 	// or "420". Default NewGoEncoder: slower, and other bytes than the native one's.
 	NewEncoder func(quality int, subsampling string) (TileEncoder, error)
 	Workers    int // goroutines; the bytes do not depend on it (default: one a core)
+	// Tissue, where set, gets a mask of what is tissue, 1 or 0 a pixel, as COBRA has one.
+	Tissue io.WriterAt
 }
 
 func (c WriteConfig) withDefaults() WriteConfig {
@@ -76,7 +78,8 @@ type target interface {
 func (s *Scene) write(ctx context.Context, out target, mask io.WriterAt, cfg WriteConfig) error {
 	n := out.tile()
 	cols, rows := ceilDiv(s.cfg.Size.W, n), ceilDiv(s.cfg.Size.H, n)
-	m := newMaskWriter(s, mask, n, cols)
+	m := newMaskWriter(s, mask, n, cols, maskClasses)
+	tissue := newMaskWriter(s, cfg.Tissue, n, cols, "0 background, 1 tissue")
 	type scratch struct{ rgb, mask []byte }
 	work := make([]scratch, cfg.Workers)
 	for i := range work {
@@ -89,13 +92,22 @@ func (s *Scene) write(ctx context.Context, out target, mask io.WriterAt, cfg Wri
 			if err := m.put(tx, w.mask, !touched); err != nil {
 				return err
 			}
-			return out.put(worker, tx, ty, w.rgb, !touched)
+			if err := out.put(worker, tx, ty, w.rgb, !touched); err != nil || cfg.Tissue == nil {
+				return err
+			}
+			for i, class := range w.mask {
+				w.mask[i] = min(class, 1)
+			}
+			return tissue.put(tx, w.mask, !touched)
 		})
 		if err == nil {
 			err = out.row(ctx, ty)
 		}
 		if err == nil {
 			err = m.row()
+		}
+		if err == nil {
+			err = tissue.row()
 		}
 		if err != nil {
 			return err
@@ -104,7 +116,10 @@ func (s *Scene) write(ctx context.Context, out target, mask io.WriterAt, cfg Wri
 	if err := out.finish(); err != nil {
 		return err
 	}
-	return m.finish()
+	if err := m.finish(); err != nil {
+		return err
+	}
+	return tissue.finish()
 }
 
 // each calls f for 0 to n-1 on some workers and returns the first error.

@@ -45,7 +45,7 @@ func write(t testing.TB, s *synth.Scene, workers int) (slide, mask []byte) {
 
 func TestItWritesTheSameBytesWithAnyNumberOfWorkers(t *testing.T) {
 	t.Parallel()
-	for _, v := range []synth.Variant{synth.Cobra, synth.SVS, synth.FlatLZW, synth.PNG} {
+	for _, v := range []synth.Variant{synth.Pyramid, synth.SVS, synth.FlatLZW, synth.PNG} {
 		c := config(3, 800, 600)
 		c.BCC, c.Variant = true, v
 		s := scene(t, c)
@@ -244,7 +244,7 @@ func TestItsVariantsAreReadBack(t *testing.T) {
 		exact   bool
 		mpp     bool
 	}{
-		{synth.Cobra, "II\x2b", sizes, 7, 6, false, true},
+		{synth.Pyramid, "II\x2b", sizes, 7, 6, false, true},
 		{synth.Rotated, "II\x2b", sizes, 7, 6, false, true},
 		{synth.NoMPP, "II\x2b", sizes, 7, 6, false, false},
 		{synth.BigEndian, "MM\x00\x2a", append(sizes[:3:3], [2]int{162, 112}), 7, 6, false, true},
