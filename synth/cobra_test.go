@@ -17,7 +17,7 @@ func TestItWritesTheTablesOfCOBRA(t *testing.T) {
 	dir := t.TempDir()
 	c := config(5, 700, 500)
 	c.Variant = synth.Cobra
-	if err := synth.WriteSet(t.Context(), dir, synth.SetConfig{Slide: c, Count: 10, BCC: 0.5}); err != nil {
+	if err := synth.WriteSet(t.Context(), dir, synth.SetConfig{Slide: c, Count: 6, BCC: 0.5}); err != nil {
 		t.Fatal(err)
 	}
 	read := func(name string, head ...string) [][]string {
@@ -28,7 +28,7 @@ func TestItWritesTheTablesOfCOBRA(t *testing.T) {
 		}
 		defer f.Close()
 		rows, err := csv.NewReader(f).ReadAll()
-		if err != nil || len(rows) != 11 || !slices.Equal(rows[0], head) {
+		if err != nil || len(rows) != 7 || !slices.Equal(rows[0], head) {
 			t.Fatalf("%s: %d rows under %q, %v", name, len(rows), rows[0], err)
 		}
 		return rows[1:]
@@ -68,8 +68,8 @@ func TestItWritesTheTablesOfCOBRA(t *testing.T) {
 			t.Errorf("%s: the tissue mask is not where the classes are", name)
 		}
 	}
-	if len(people) == 10 || len(people) < 4 {
-		t.Errorf("%d patients of 10 slides: none has two", len(people))
+	if len(people) == 6 || len(people) < 3 {
+		t.Errorf("%d patients of 6 slides: none has two", len(people))
 	}
 }
 
