@@ -54,9 +54,10 @@ type Part struct {
 
 // Colour is how colour alone does on the same samples, over the same resamples.
 type Colour struct {
-	TrainedOn  int    `json:"trained_on_samples"`
-	AUROC      Figure `json:"auroc"`
-	Difference Figure `json:"auroc_difference"` // the model's less colour's, paired
+	TrainedOn  int        `json:"trained_on_samples"`
+	AUROC      Figure     `json:"auroc"`
+	Difference Figure     `json:"auroc_difference"` // the model's less colour's, paired
+	ROC        []ROCPoint `json:"roc"`
 }
 
 // Counts counts the calls of all samples, those within the band apart.
@@ -155,7 +156,7 @@ type Histogram struct {
 const histogramSteps = 20
 
 // Run measures samples at an operating point. Both classes must be among them.
-// Colour, where given, is the score that colour alone gives each sample.
+// colour may be nil.
 func Run(samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, error) {
 	if err := bothClasses(samples); err != nil {
 		return nil, err
@@ -356,5 +357,6 @@ func (b *Baseline) compare(samples []Sample, value string, c Config) (*Colour, e
 		out[0] = base.times(times).auroc()
 		out[1] = model.times(times).auroc() - out[0]
 	})
-	return &Colour{TrainedOn: b.TrainedOn[value], AUROC: values[0], Difference: values[1]}, nil
+	roc, err := ROC(colour, positive)
+	return &Colour{TrainedOn: b.TrainedOn[value], AUROC: values[0], Difference: values[1], ROC: thin(roc)}, err
 }

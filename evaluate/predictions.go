@@ -21,15 +21,14 @@ type Prediction struct {
 // maxPredictions bounds what ReadPredictions takes in.
 const maxPredictions = 10_000_000
 
-// positiveLabels are the labels that count as positive, in small letters. Those of
-// negatives are open, but for two numbers: 0 is one, and any other is refused.
+// positiveLabels are the labels that count as positive, in small letters.
 var positiveLabels = []string{"1", "bcc", "basal cell carcinoma", "carcinoma", "tumor", "tumour", "malignant", "positive"}
 
 // ReadPredictions reads a CSV table with the columns path, label, group and score,
-// and where they are there split and the column by. Labels are two: that of the
-// positive class is positive, where it is not empty, or one of those that mean
-// carcinoma. Every row needs a score from 0 to 1. All that is wrong in a table is
-// reported with its line; the first ten.
+// and where they are there split and the column by. There are at most two labels;
+// the positive one is positive or, where that is empty, a word for a carcinoma or
+// 1. Every row needs a score from 0 to 1. What is wrong in a table is reported with
+// its line, the first ten of it.
 func ReadPredictions(r io.Reader, by, positive string) ([]Prediction, error) {
 	in := csv.NewReader(r)
 	in.TrimLeadingSpace = true

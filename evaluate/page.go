@@ -1,0 +1,112 @@
+package evaluate
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+
+	"bcc/fault"
+)
+
+//go:embed page.html
+var pageText string
+
+//go:embed page.css
+var pageStyle string
+
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"short": short, "interval": interval, "digest": func(s string) string { return s[:min(len(s), 12)] },
+	}).Parse(pageText))
+})
+
+// page is what page.html shows. Strings come in as they are and are escaped by the
+// template; only what we made ourselves is typed as safe.
+type page struct {
+	*Evaluation
+	Style       template.CSS
+	Title       string
+	HasBySample bool
+	Headline    []row
+	Rows        []row
+	LesionRows  []row
+	Charts      []template.HTML
+	HasBand     bool
+}
+
+// row is a figure as a table shows it.
+type row struct {
+	Title string
+	Figure
+}
+
+// headline are the figures that stand at the top.
+var headline = []string{"auroc", "sensitivity", "specificity", "ece"}
+
+// HTML returns the evaluation as one page that needs no other file.
+func (e *Evaluation) HTML() ([]byte, error) {
+	p := page{Evaluation: e, Style: template.CSS(pageStyle), Title: e.Data.Name, HasBand: e.OperatingPoint.Abstain[0] < e.OperatingPoint.Abstain[1]}
+	for _, m := range measures {
+		f, ok := e.Figures[m.name]
+		if !ok {
+			continue
+		}
+		p.HasBySample = p.HasBySample || f.BySample != nil
+		if of := strings.HasSuffix(m.name, "_of_decided") || m.name == "indeterminate"; of && !p.HasBand {
+			continue // the same as without a band
+		}
+		p.Rows = append(p.Rows, row{m.title, f})
+		for _, h := range headline {
+			if h == m.name {
+				p.Headline = append(p.Headline, row{m.title, f})
+			}
+		}
+	}
+	if e.Lesions != nil {
+		for _, n := range lesionNames {
+			if f, ok := e.Lesions.Figures[n.name]; ok {
+				p.LesionRows = append(p.LesionRows, row{n.title, f})
+			}
+		}
+	}
+	for _, c := range e.charts() {
+		p.Charts = append(p.Charts, template.HTML(c.SVG())) // ours, its words escaped
+	}
+	var b bytes.Buffer
+	if err := pageTemplate().Execute(&b, p); err != nil {
+		return nil, fault.New(fault.Internal, "write the page of an evaluation: %w", err)
+	}
+	return b.Bytes(), nil
+}
+
+// String is the figure with its interval, as charts and lines show it.
+func (f Figure) String() string {
+	if f.Interval == nil {
+		return short(f.Value)
+	}
+	return fmt.Sprintf("%s (%s)", short(f.Value), interval(f.Interval))
+}
+
+// short has three decimals, fewer for large values. What is not quite 1 is never
+// shown as 1.
+func short(v float64) string {
+	if math.Abs(v) >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	if v < 1 && v > 0.9995 {
+		return "0.999"
+	}
+	return strconv.FormatFloat(v, 'f', 3, 64)
+}
+
+func interval(i []float64) string {
+	if len(i) != 2 {
+		return "–"
+	}
+	return short(i[0]) + " to " + short(i[1])
+}

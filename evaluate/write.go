@@ -1,0 +1,131 @@
+package evaluate
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"bcc/fault"
+)
+
+// Names of the files that Write makes; each chart adds a .svg and a .png.
+const (
+	JSONFile        = "evaluation.json"
+	PredictionsFile = "predictions.csv"
+	PageFile        = "evaluation.html"
+)
+
+// Write writes the evaluation into the folder dir: evaluation.json last, so that
+// its presence says that all are there. Each file appears whole or not at all.
+func (e *Evaluation) Write(dir string, rows []Prediction) error {
+	var table bytes.Buffer
+	p := Point{e.OperatingPoint.Threshold, e.OperatingPoint.Abstain}
+	if err := WritePredictions(&table, rows, p, e.Column); err != nil {
+		return err
+	}
+	html, err := e.HTML()
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(e, "", " ")
+	if err != nil {
+		return fault.New(fault.Internal, "write %s: %w", JSONFile, err)
+	}
+	type file struct {
+		name string
+		data []byte
+	}
+	files := []file{{PredictionsFile, table.Bytes()}, {PageFile, html}}
+	for _, c := range e.charts() {
+		png, err := c.PNG()
+		if err != nil {
+			return err
+		}
+		files = append(files, file{c.name + ".svg", c.SVG()}, file{c.name + ".png", png})
+	}
+	files = append(files, file{JSONFile, append(text, '\n')})
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fault.New(fault.Unavailable, "write an evaluation: %w", err)
+	}
+	for _, f := range files {
+		if err := WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteFile writes a file that appears whole or not at all: under another name
+// first, to the disk, then renamed.
+func WriteFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.bcc-tmp")
+	if err != nil {
+		return fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), err)
+	}
+	_, err = f.Write(data)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
+// Load reads the evaluation.json of a folder.
+func Load(dir string) (*Evaluation, error) {
+	b, err := os.ReadFile(filepath.Join(dir, JSONFile))
+	if err != nil {
+		return nil, fault.New(fault.NotFound, "load an evaluation: %w", err)
+	}
+	e := &Evaluation{}
+	if err := json.Unmarshal(b, e); err != nil {
+		return nil, fault.New(fault.Corrupt, "load %s: %w", JSONFile, err)
+	}
+	if e.FormatVersion != formatVersion {
+		return nil, fault.New(fault.Unsupported, "load %s: format %d, this program reads %d", JSONFile, e.FormatVersion, formatVersion)
+	}
+	return e, nil
+}
+
+// Lines returns the evaluation in a few lines for a terminal.
+func (e *Evaluation) Lines() string {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "%d %ss, %d positive, %d groups; threshold %s (%s)\n", e.Samples, e.Unit, e.Positives, e.Groups, short(e.OperatingPoint.Threshold), e.OperatingPoint.Source)
+	for _, m := range measures {
+		if f, ok := e.Figures[m.name]; ok {
+			fmt.Fprintf(&b, "  %-28s %s\n", m.title, f)
+		}
+	}
+	all := e.Part
+	all.Value = "all"
+	for _, p := range append([]Part{all}, e.Parts...) {
+		switch {
+		case p.Missing != "":
+			fmt.Fprintf(&b, "  %s: %s\n", p.Value, p.Missing)
+		case p.Colour != nil:
+			fmt.Fprintf(&b, "  %s: AUROC %s, colour alone %s, difference %s\n", p.Value, p.Figures["auroc"], p.Colour.AUROC, p.Colour.Difference)
+		case p.Value != "all":
+			fmt.Fprintf(&b, "  %s: AUROC %s\n", p.Value, p.Figures["auroc"])
+		}
+	}
+	if l := e.Lesions; l != nil {
+		for _, n := range lesionNames {
+			if f, ok := l.Figures[n.name]; ok {
+				fmt.Fprintf(&b, "  %-28s %s\n", n.title, f)
+			}
+		}
+	}
+	if c := e.Chosen; c != nil {
+		fmt.Fprintf(&b, "new operating point %s (%s), no decision %s; on %s: sensitivity %s, specificity %s\n",
+			short(c.Threshold), c.Rule, interval(c.Abstain[:]), c.On, c.Sensitivity, c.Specificity)
+	}
+	for _, n := range e.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	return b.String()
+}
