@@ -104,13 +104,13 @@ func backMatMul(b back) []Value {
 		return []Value{d[0].Reshape(x.Shape()...), d[1]}
 	}
 	return []Value{
-		b.like(dy.MatMul(w.turned()), 0),
-		b.like(x.turned().MatMul(dy), 1),
+		b.like(dy.MatMul(w.transposed()), 0),
+		b.like(x.transposed().MatMul(dy), 1),
 	}
 }
 
-// turned swaps the last two dimensions.
-func (v Value) turned() Value {
+// transposed swaps the last two dimensions.
+func (v Value) transposed() Value {
 	perm := make([]int, len(v.Shape()))
 	for i := range perm {
 		perm[i] = i
