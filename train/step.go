@@ -1,0 +1,237 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"bcc/fault"
+	"bcc/grad"
+)
+
+// team is this rank's steppers and the memory in which their gradients meet.
+type team struct {
+	world    Collective
+	program  *grad.Program
+	machine  Machine
+	steppers []Stepper
+
+	// gradient holds the sums, stage after stage: each stage's gradients are one
+	// run of memory, a bucket, which is all-reduced while the next stages compute.
+	gradient []float32
+	buckets  []bucket
+	spans    []span // every parameter, in the order of gradient
+}
+
+// bucket is what one stage gives: spans[lo:hi], and their run in gradient.
+type bucket struct {
+	lo, hi int
+	sum    []float32
+}
+
+// newTeam opens the program and one stepper a worker.
+func newTeam(cfg Config, p *grad.Program, e Engine, world Collective) (*team, error) {
+	machine, err := e.Open(p)
+	if err != nil {
+		return nil, err
+	}
+	t := &team{world: world, program: p, machine: machine, gradient: make([]float32, size(p.Params))}
+	at := 0
+	for _, s := range p.Stages {
+		b := bucket{lo: len(t.spans)}
+		begin := at
+		for _, i := range s.Gradients {
+			n := p.Params[i].Shape.Len()
+			t.spans = append(t.spans, span{p.Params[i].Offset, at, n})
+			at += n
+		}
+		b.hi, b.sum = len(t.spans), t.gradient[begin:at]
+		t.buckets = append(t.buckets, b)
+	}
+	for range cfg.Workers {
+		s, err := machine.Stepper()
+		if err != nil {
+			return nil, errors.Join(err, t.close())
+		}
+		t.steppers = append(t.steppers, s)
+	}
+	return t, nil
+}
+
+func (t *team) close() error {
+	var errs []error
+	for _, s := range t.steppers {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(append(errs, t.machine.Close())...)
+}
+
+// round is one step's work.
+type round struct {
+	lo, hi  int // micro-batches of the step on all ranks
+	samples int // in them
+	mine    int // number of this rank's first
+	jobs    []weighted
+	loader  *loader
+	from    int // number of jobs[0] for the loader
+}
+
+// reduced is what all ranks together computed in a step. The gradient stands in
+// the team's buckets.
+type reduced struct {
+	loss       float64
+	losses     []float32 // of each micro-batch, as it entered the sum
+	statistics []float32 // mean of the micro-batches', by their samples
+	norm       float64
+
+	reduce, exposed time.Duration
+}
+
+// errLost marks a step that failed because the ranks could not meet.
+var errLost = errors.New("all-reduce")
+
+// step computes this rank's micro-batches, sums them in order, and sums the ranks.
+func (t *team) step(ctx context.Context, r round) (reduced, error) {
+	// What is too small to be worth a message of its own goes last, in one: the loss
+	// of each micro-batch in a place of its own, and the sums of statistics.
+	tail := make([]float32, r.hi-r.lo+size(t.program.State))
+	clear(t.gradient)
+	order := newOrder(len(t.buckets)+1, len(r.jobs))
+	last := len(t.buckets)
+
+	eg, egCtx := errgroup.WithContext(ctx)
+	var next, computed atomic.Int64
+	computed.Store(time.Now().UnixNano())
+	for _, s := range t.steppers {
+		eg.Go(func() error {
+			for {
+				k := int(next.Add(1)) - 1
+				if k >= len(r.jobs) {
+					computed.Store(time.Now().UnixNano())
+					return nil
+				}
+				err := t.run(egCtx, s, r, k, order, tail)
+				if err == nil {
+					// the stepper's memory is free when all of it has been added
+					err = order.wait(egCtx, k)
+				}
+				if err != nil {
+					return err
+				}
+			}
+		})
+	}
+	var out reduced
+	eg.Go(func() error {
+		var ended time.Time
+		for i := range last + 1 {
+			if err := order.whole(egCtx, i); err != nil {
+				return err
+			}
+			data := tail
+			if i < last {
+				data = t.buckets[i].sum
+			}
+			began := time.Now()
+			if err := t.world.AllReduce(egCtx, data); err != nil {
+				return fmt.Errorf("%w: %w", errLost, err)
+			}
+			ended = time.Now()
+			out.reduce += ended.Sub(began)
+		}
+		return nil
+	})
+	err := eg.Wait()
+	if err != nil {
+		return out, err
+	}
+	out.exposed = max(0, time.Since(time.Unix(0, computed.Load())))
+	out.losses, out.statistics = tail[:r.hi-r.lo], tail[r.hi-r.lo:]
+	for _, l := range out.losses {
+		out.loss += float64(l)
+	}
+	out.norm = norm(t.gradient, len(t.steppers))
+	return out, nil
+}
+
+// run computes micro-batch k of the round and hands over what it gives.
+func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order, tail []float32) error {
+	in, err := r.loader.take(ctx, r.from+k)
+	if err != nil {
+		return err
+	}
+	for name, data := range in.data {
+		copy(s.Input(name), data)
+	}
+	r.loader.giveBack(in)
+	err = s.Run(ctx, func(stage int) {
+		order.add(stage, k, func() { t.addGradients(stage, s) })
+	})
+	if err != nil {
+		return fmt.Errorf("compute micro-batch %d: %w", r.mine+k-r.lo+1, err)
+	}
+	order.add(len(t.buckets), k, func() {
+		tail[r.mine-r.lo+k] = s.Output(grad.LossName)[0]
+		share := float32(float64(r.jobs[k].count) / float64(r.samples))
+		sum := tail[r.hi-r.lo:]
+		for i, v := range s.Statistics() {
+			sum[i] += float32(share * v)
+		}
+	})
+	return nil
+}
+
+// addGradients adds a stage's gradients to its bucket.
+func (t *team) addGradients(stage int, s Stepper) {
+	b, g := t.buckets[stage], s.Gradient()
+	for _, sp := range t.spans[b.lo:b.hi] {
+		sum := t.gradient[sp.bucket : sp.bucket+sp.len]
+		for i, v := range g[sp.at : sp.at+sp.len] {
+			sum[i] += v
+		}
+	}
+}
+
+// finite refuses a step whose loss or gradient is not a number, before it touches
+// the weights, and names the samples.
+func (t *trainer) finite(p plan, lo, hi int, r reduced) error {
+	where := fmt.Sprintf("epoch %d, step %d", t.state.Epoch+1, t.state.Step+1)
+	hint := "the weights are those before this step; if the samples look right, a lower learning rate may help"
+	for k, l := range r.losses {
+		if v := float64(l); math.IsNaN(v) || math.IsInf(v, 0) {
+			err := fault.New(fault.Invalid, "%s: the loss is %v in the micro-batch of %s", where, v, t.names(p, lo+k, lo+k+1))
+			return fault.Hint(err, "%s", hint)
+		}
+	}
+	if math.IsNaN(r.norm) || math.IsInf(r.norm, 0) {
+		err := fault.New(fault.Invalid, "%s: the gradient is not finite in the batch of %s", where, t.names(p, lo, hi))
+		return fault.Hint(err, "%s", hint)
+	}
+	return nil
+}
+
+// names lists the samples of micro-batches, shortened where they are many.
+func (t *trainer) names(p plan, from, to int) string {
+	const most = 16
+	text, n := "", 0
+	for j := from; j < to; j++ {
+		b := p.batch(j)
+		for _, i := range b.rows[:b.count] {
+			switch n++; {
+			case n == 1:
+				text = t.job.Samples.Name(i)
+			case n <= most:
+				text += ", " + t.job.Samples.Name(i)
+			}
+		}
+	}
+	if n > most {
+		text += fmt.Sprintf(" and %d more", n-most)
+	}
+	return text
+}
