@@ -11,18 +11,28 @@ import (
 	"bcc/tissue"
 )
 
-// Config says how slides are walked. Patch, Outputs, Probability, Model and Card
-// come from the model; the rest has defaults.
-type Config struct {
-	Slide     slide.Config     // codecs and cache; a Source's MPP goes before its MPP
-	Tissue    tissue.Config    // what counts as tissue
-	Patch     patch.Config     // the model's patch, overlap, smallest tissue
-	Aggregate aggregate.Config // operating point, abstention, lesions
+// Walk says how slides are opened and cut into patches. Patch and Outputs come from
+// the model; the rest has defaults.
+type Walk struct {
+	Slide  slide.Config  // codecs and cache; a Source's MPP goes before its MPP
+	Tissue tissue.Config // what counts as tissue
+	Patch  patch.Config  // the model's patch, overlap, smallest tissue
 
 	// Outputs is the number of values the scorer gives a patch.
 	Outputs int
-	// Probability turns them into the probability of BCC, 0 to 1.
+}
+
+// Config says how slides are walked and judged. Probability or Head, Model and Card
+// come from the model.
+type Config struct {
+	Walk
+	Aggregate aggregate.Config // operating point, abstention, lesions
+
+	// Probability turns a patch's outputs into the probability of BCC, 0 to 1.
 	Probability func(row []float32) float32
+	// Head judges the slide by the outputs of all its patches, which are embeddings
+	// then. Default nil: the slide is judged by the probabilities of its patches.
+	Head Head
 
 	Program report.Program // what computed the result, as results state it
 	Model   report.Model   // the model, as results state it
@@ -35,27 +45,43 @@ type Config struct {
 	Thumbnails int
 }
 
+// DefaultWalk returns the defaults, for a model that sees sizePx×sizePx pixels of
+// mpp µm.
+func DefaultWalk(sizePx int, mpp float64) Walk {
+	return Walk{
+		Slide:  slide.DefaultConfig(),
+		Tissue: tissue.DefaultConfig(),
+		Patch:  patch.DefaultConfig(sizePx, mpp),
+	}
+}
+
 // DefaultConfig returns the defaults, for a model that sees sizePx×sizePx pixels
 // of mpp µm.
 func DefaultConfig(sizePx int, mpp float64) Config {
 	return Config{
-		Slide:      slide.DefaultConfig(),
-		Tissue:     tissue.DefaultConfig(),
-		Patch:      patch.DefaultConfig(sizePx, mpp),
+		Walk:       DefaultWalk(sizePx, mpp),
 		Aggregate:  aggregate.DefaultConfig(),
 		Thumbnails: report.MaxThumbnails,
 	}
 }
 
 // Validate returns every problem at once.
+func (w Walk) Validate() error {
+	var errs []error
+	if w.Outputs < 1 {
+		errs = append(errs, fault.New(fault.Invalid, "no model: %d outputs", w.Outputs))
+	}
+	return errors.Join(append(errs, w.Tissue.Validate(), w.Patch.Validate())...)
+}
+
+// Validate returns every problem at once.
 func (c Config) Validate() error {
 	var errs []error
-	if c.Outputs < 1 || c.Probability == nil {
-		errs = append(errs, fault.New(fault.Invalid, "no model: %d outputs", c.Outputs))
+	if c.Probability == nil && c.Head == nil {
+		errs = append(errs, fault.New(fault.Invalid, "no model: its outputs have no meaning"))
 	}
 	if c.Thumbnails < 0 || c.Thumbnails > 1000 {
 		errs = append(errs, fault.New(fault.Invalid, "%d thumbnails: want 0 to 1000", c.Thumbnails))
 	}
-	errs = append(errs, c.Tissue.Validate(), c.Patch.Validate(), c.Aggregate.Validate())
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Walk.Validate(), c.Aggregate.Validate())...)
 }

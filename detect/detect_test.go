@@ -69,6 +69,24 @@ var (
 // newDetector returns a detector over the fake model with so many runners.
 func newDetector(t *testing.T, runners int, change func(*detect.Config), before func(context.Context, int) error) *detect.Detector {
 	t.Helper()
+	cfg := detect.DefaultConfig(patchPx, scaleUM)
+	cfg.Slide.MPP = wsi.MPP{X: scaleUM, Y: scaleUM}
+	cfg.Outputs = 1
+	cfg.Probability = func(row []float32) float32 { return row[0] }
+	cfg.Model = report.Model{Name: "fake", SHA256: "f00d", PatchSizePx: patchPx, MPPUM: scaleUM}
+	if change != nil {
+		change(&cfg)
+	}
+	d, err := detect.New(cfg, newScorer(t, runners, before))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// newScorer returns a batcher over so many fake runners, which runs until the test ends.
+func newScorer(t *testing.T, runners int, before func(context.Context, int) error) *infer.Batcher {
+	t.Helper()
 	const batch = 4
 	var rs []infer.Runner
 	for range runners {
@@ -84,20 +102,7 @@ func newDetector(t *testing.T, runners int, change func(*detect.Config), before 
 	done := make(chan struct{})
 	go func() { defer close(done); _ = b.Run(ctx) }()
 	t.Cleanup(func() { stop(); <-done })
-
-	cfg := detect.DefaultConfig(patchPx, scaleUM)
-	cfg.Slide.MPP = wsi.MPP{X: scaleUM, Y: scaleUM}
-	cfg.Outputs = 1
-	cfg.Probability = func(row []float32) float32 { return row[0] }
-	cfg.Model = report.Model{Name: "fake", SHA256: "f00d", PatchSizePx: patchPx, MPPUM: scaleUM}
-	if change != nil {
-		change(&cfg)
-	}
-	d, err := detect.New(cfg, b)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return b
 }
 
 func TestItFindsThePaintedLesion(t *testing.T) {

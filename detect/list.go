@@ -25,6 +25,41 @@ import (
 // bad one does not stop the others. When ctx ends, no more are begun. The ends come
 // back in the order of the items, one for each.
 func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int, watch Watcher) []End {
+	return list(ctx, items, jobs, watch, func(ctx context.Context, src Source, end *End, watch Watcher) error {
+		end.Dir = filepath.Join(out, filepath.FromSlash(src.Name))
+		result, skipped, err := d.unlessThere(ctx, src, end.Dir, watch)
+		if err != nil {
+			return err
+		}
+		if skipped {
+			end.Status = Skipped
+		}
+		end.Result, end.Patches = &result, result.Tissue.Patches
+		return nil
+	})
+}
+
+// unlessThere walks the slide, unless its results are in dir.
+func (d *Detector) unlessThere(ctx context.Context, src Source, dir string, watch Watcher) (result report.Result, skipped bool, err error) {
+	if old, err := report.Load(dir); err == nil && report.Complete(dir) {
+		sum, err := src.SHA256()
+		if err != nil {
+			return result, false, err
+		}
+		if old.Same(sum, d.cfg.Model.SHA256, d.cfg.Program.Version, d.parameters(src.MPP)) {
+			return old, true, nil
+		}
+	}
+	result, err = d.Detect(ctx, src, dir, watch)
+	return result, false, err
+}
+
+// visit does the work on one slide and fills in the end, which is Done unless it
+// says otherwise.
+type visit func(ctx context.Context, src Source, end *End, watch Watcher) error
+
+// list visits the slides, jobs of them at a time; see Detector.List.
+func list(ctx context.Context, items []Item, jobs int, watch Watcher, work visit) []End {
 	if watch == nil {
 		watch = silent{}
 	}
@@ -37,7 +72,7 @@ func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int,
 			continue
 		}
 		eg.Go(func() error {
-			end := d.one(ctx, item, filepath.Join(out, filepath.FromSlash(item.Name)), watch)
+			end := one(ctx, item, watch, work)
 			watch.Ended(end)
 			ends[i] = end
 			return nil
@@ -47,10 +82,10 @@ func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int,
 	return ends
 }
 
-// one walks one slide and never panics: a slide must not take the others down.
-func (d *Detector) one(ctx context.Context, item Item, dir string, watch Watcher) (end End) {
+// one visits one slide and never panics: a slide must not take the others down.
+func one(ctx context.Context, item Item, watch Watcher, work visit) (end End) {
 	begun := time.Now()
-	end = End{Name: item.Name, Dir: dir, Status: Failed}
+	end = End{Name: item.Name, Status: Done}
 	defer func() {
 		if p := recover(); p != nil {
 			end.Status = Failed
@@ -58,30 +93,24 @@ func (d *Detector) one(ctx context.Context, item Item, dir string, watch Watcher
 		}
 		end.Took = time.Since(begun)
 	}()
-	result, skipped, err := d.open(ctx, item, dir, watch)
+	err := open(ctx, item, func(src Source) error { return work(ctx, src, &end, watch) })
 	switch {
 	case err != nil && ctx.Err() != nil:
 		end.Status, end.Err = Stopped, context.Cause(ctx)
 	case err != nil:
-		end.Err = fmt.Errorf("%s: %w", item.Path, err)
-	default:
-		end.Status = Done
-		if skipped {
-			end.Status = Skipped
-		}
-		end.Result = &result
+		end.Status, end.Err = Failed, fmt.Errorf("%s: %w", item.Path, err)
 	}
 	return end
 }
 
-// open opens the slide's file and walks it, unless its results are there.
-func (d *Detector) open(ctx context.Context, item Item, dir string, watch Watcher) (result report.Result, skipped bool, err error) {
+// open opens the slide's file for the time of work.
+func open(ctx context.Context, item Item, work func(Source) error) error {
 	if err := ctx.Err(); err != nil {
-		return result, false, err
+		return err
 	}
 	f, size, err := openFile(item.Path)
 	if err != nil {
-		return result, false, err
+		return err
 	}
 	ctx, stop := context.WithCancel(ctx)
 	src := Source{ReaderAt: f, Size: size, Name: item.Name, SHA256: digest(ctx, f, size), MPP: item.MPP}
@@ -90,17 +119,7 @@ func (d *Detector) open(ctx context.Context, item Item, dir string, watch Watche
 		_, _ = src.SHA256() // the file is read no more
 		f.Close()
 	}()
-	if old, err := report.Load(dir); err == nil && report.Complete(dir) {
-		sum, err := src.SHA256()
-		if err != nil {
-			return result, false, err
-		}
-		if old.Same(sum, d.cfg.Model.SHA256, d.cfg.Program.Version, d.parameters(item.MPP)) {
-			return old, true, nil
-		}
-	}
-	result, err = d.Detect(ctx, src, dir, watch)
-	return result, false, err
+	return work(src)
 }
 
 func openFile(path string) (*os.File, int64, error) {

@@ -12,23 +12,27 @@ import (
 )
 
 // result says about the slide what result.json holds.
-func (d *Detector) result(src Source, digest string, s *slide.Slide, mpp wsi.MPP, mask *wsi.Mask, g *wsi.Grid, a *aggregate.Answer) report.Result {
+func (d *Detector) result(src Source, digest string, v *seen, a *aggregate.Answer) report.Result {
+	size := v.grid.Slide
 	r := report.Result{
 		Program: d.cfg.Program,
 		Slide: report.Slide{
-			Name: src.Name, SHA256: digest, Format: s.Format(),
-			WidthPx: g.Slide.W, HeightPx: g.Slide.H, MPPUM: mpp.Mean(),
+			Name: src.Name, SHA256: digest, Format: v.slide.Format(),
+			WidthPx: size.W, HeightPx: size.H, MPPUM: v.mpp.Mean(),
 		},
 		Model:      d.cfg.Model,
 		Parameters: d.parameters(src.MPP),
 		Tissue: report.Tissue{
-			AreaMM2: mpp.AreaMM2(float64(mask.Count()) * mask.ScaleX * mask.ScaleY),
-			Patches: g.Len(),
+			AreaMM2: v.mpp.AreaMM2(float64(v.mask.Count()) * v.mask.ScaleX * v.mask.ScaleY),
+			Patches: v.grid.Len(),
 		},
 	}
+	if d.cfg.Head != nil {
+		r.Model.HeatMap = report.Attention
+	}
 	r.SetAnswer(a)
-	if enlarged := d.cfg.Patch.MPP / mpp.Mean(); enlarged < 1/tooCoarse {
-		r.Degraded = append(r.Degraded, fmt.Sprintf("the slide has %.2f µm per pixel, the model was made for %.2f: it saw enlarged, blurred patches", mpp.Mean(), d.cfg.Patch.MPP))
+	if enlarged := d.cfg.Patch.MPP / v.mpp.Mean(); enlarged < 1/tooCoarse {
+		r.Degraded = append(r.Degraded, fmt.Sprintf("the slide has %.2f µm per pixel, the model was made for %.2f: it saw enlarged, blurred patches", v.mpp.Mean(), d.cfg.Patch.MPP))
 	}
 	return r
 }
@@ -49,17 +53,24 @@ func (d *Detector) parameters(override wsi.MPP) report.Parameters {
 		LesionThreshold: a.LesionThreshold,
 		MinLesionMM2:    a.MinLesionMM2,
 	}
-	if override == (wsi.MPP{}) {
-		override = d.cfg.Slide.MPP
-	}
-	if override != (wsi.MPP{}) {
-		p.MPPOverrideUM = override.Mean()
-	}
+	p.MPPOverrideUM = d.cfg.overrideUM(override)
 	return p
 }
 
-func (d *Detector) slideConfig(override wsi.MPP) slide.Config {
-	cfg := d.cfg.Slide
+// overrideUM returns the scale that a person gave instead of the file's, µm per
+// pixel; 0: none was given.
+func (w Walk) overrideUM(override wsi.MPP) float64 {
+	if override == (wsi.MPP{}) {
+		override = w.Slide.MPP
+	}
+	if override == (wsi.MPP{}) {
+		return 0
+	}
+	return override.Mean()
+}
+
+func (w Walk) slideConfig(override wsi.MPP) slide.Config {
+	cfg := w.Slide
 	if override != (wsi.MPP{}) {
 		cfg.MPP = override
 	}

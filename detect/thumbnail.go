@@ -17,7 +17,7 @@ import (
 )
 
 // thumbnails reads a picture of the peak of each of the first lesions, in their order.
-func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, levels []wsi.Level, mpp wsi.MPP, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
+func (d *Detector) thumbnails(ctx context.Context, v *seen, lesions []aggregate.Lesion) ([]*wsi.Image, error) {
 	pictures := make([]*wsi.Image, min(len(lesions), d.cfg.Thumbnails))
 	order := make([]int, len(pictures))
 	for i := range order {
@@ -28,13 +28,13 @@ func (d *Detector) thumbnails(ctx context.Context, s *slide.Slide, levels []wsi.
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lesions[a].Peak.Y, lesions[b].Peak.Y) })
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(max(d.cfg.Patch.Readers, 1))
-	if l := levels[0]; l.Tile.W >= l.Size.W {
+	if l := v.levels[0]; l.Tile.W >= l.Size.W {
 		eg.SetLimit(1)
 	}
 	for _, i := range order {
 		eg.Go(func() (err error) {
-			at := report.ThumbnailRect(lesions[i].Peak, levels[0].Size, mpp)
-			if pictures[i], err = d.picture(ctx, s, levels, at); err != nil {
+			at := report.ThumbnailRect(lesions[i].Peak, v.levels[0].Size, v.mpp)
+			if pictures[i], err = d.picture(ctx, v.slide, v.levels, at); err != nil {
 				return fmt.Errorf("of lesion %d: %w", i, err)
 			}
 			return nil

@@ -28,12 +28,14 @@ const (
 
 // End is one row of the table that a run ends with.
 type End struct {
-	Name   string
-	Status Status
-	Result *report.Result // where done or skipped, else nil
-	Took   time.Duration
-	Dir    string // folder of the results
-	Err    error  // where failed or stopped
+	Name    string
+	Status  Status
+	Result  *report.Result // of a Detector, where done or skipped, else nil
+	Patches int            // where done or skipped
+	Took    time.Duration
+	Dir     string // folder of the results of a Detector
+	Bag     string // file of an Embedder
+	Err     error  // where failed or stopped
 }
 
 // silent is the Watcher of those who do not watch.

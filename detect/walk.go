@@ -1,0 +1,101 @@
+package detect
+
+import (
+	"context"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+
+	"bcc/patch"
+	"bcc/slide"
+	"bcc/tissue"
+	"bcc/wsi"
+)
+
+// walker takes slides from their files to the model's outputs: the first half of
+// finding, and nearly all of embedding.
+type walker struct {
+	cfg    Walk
+	scorer Scorer
+}
+
+// seen is what a walk has seen of a slide.
+type seen struct {
+	slide    *slide.Slide // open: the caller closes it
+	mpp      wsi.MPP
+	levels   []wsi.Level
+	overview *wsi.Overview
+	mask     *wsi.Mask
+	grid     *wsi.Grid
+	rows     []float32 // the model's outputs, Walk.Outputs a patch in grid order
+	clock    *clock
+}
+
+// walk opens the slide, finds the tissue, plans the patches and has them scored.
+func (w walker) walk(ctx context.Context, src Source, watch Watcher) (_ *seen, err error) {
+	v := &seen{clock: startClock()}
+	v.slide, err = slide.Open(src, src.Size, w.cfg.slideConfig(src.MPP))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			v.slide.Close()
+		}
+	}()
+	v.mpp, err = v.slide.MPP()
+	if err != nil {
+		return nil, err
+	}
+	v.levels = v.slide.Levels()
+
+	v.overview, err = v.slide.Overview(ctx, overviewDown(v.levels, v.mpp))
+	if err != nil {
+		return nil, fmt.Errorf("read overview: %w", err)
+	}
+
+	v.mask, err = tissue.Find(v.overview, v.mpp, w.cfg.Tissue)
+	if err != nil {
+		return nil, fmt.Errorf("find tissue: %w", err)
+	}
+
+	v.grid, err = patch.Plan(v.levels[0].Size, v.mpp, v.mask, w.cfg.Patch)
+	if err != nil {
+		return nil, fmt.Errorf("plan patches: %w", err)
+	}
+	watch.Planned(src.Name, v.grid.Len())
+	v.clock.lap(&v.clock.OverviewS)
+
+	v.rows, err = w.score(ctx, v.slide, v.grid, func(n int) { watch.Scored(src.Name, n) })
+	if err != nil {
+		return nil, fmt.Errorf("score patches: %w", err)
+	}
+	v.clock.lap(&v.clock.InferenceS)
+	return v, nil
+}
+
+// score reads every patch of the grid and has it scored. It returns the model's
+// outputs, a row a patch in grid order. Reading and scoring overlap; the channel
+// between them is bounded, so reading waits for scoring and memory stays flat
+// however large the slide.
+func (w walker) score(ctx context.Context, s *slide.Slide, g *wsi.Grid, scored func(int)) ([]float32, error) {
+	cfg := w.cfg.Patch
+	cfg.Released = func() { scored(1) } // a patch is given back when the model is through with it
+	reader, err := patch.NewReader(s, g, cfg)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, g.Len()*w.cfg.Outputs)
+	patches := make(chan wsi.Patch, cfg.Prefetch)
+
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		defer close(patches)
+		return reader.Read(ctx, patches)
+	})
+	eg.Go(func() error { return w.scorer.Score(ctx, patches, out) })
+	if err := eg.Wait(); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
