@@ -1,6 +1,7 @@
 package grad_test
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -21,44 +22,59 @@ func runProgram(t *testing.T, p *grad.Program, inputs map[string]*gradtest.Tenso
 	return out
 }
 
+var (
+	spreadInit = gradtest.Spread
+	widen      = gradtest.Widen
+)
+
+// weigh makes a loss of a value as a case does.
+func weigh(g *grad.Graph, y grad.Value) grad.Value {
+	n := max(y.Shape().Len(), 1)
+	return y.Reshape(1, n).MatMul(g.Const(gradtest.Weights(n), n, 1)).Reshape(1)
+}
+
+// checkGradient compares every gradient of what build describes with central
+// differences, and its program in several stages with the one in one. Inputs that
+// are not given get random numbers.
+func checkGradient(t *testing.T, build func(g *grad.Graph) grad.Value, inputs map[string]*gradtest.Tensor) {
+	t.Helper()
+	program := func(stages int) (*grad.Program, map[string]*gradtest.Tensor, []float64) {
+		p, all, params, err := gradtest.Case{Name: "check", Build: build}.Program(stages)
+		if err != nil {
+			t.Fatal(err)
+		}
+		maps.Copy(all, inputs)
+		return p, all, params
+	}
+	p, all, params := program(1)
+	gradtest.CheckGradient(t, p, all, params)
+	whole := runProgram(t, p, all, params)
+	for _, stages := range []int{2, 5} {
+		p, all, params := program(stages)
+		var gradients []int
+		for _, s := range p.Stages {
+			gradients = append(gradients, s.Gradients...)
+		}
+		slices.Sort(gradients)
+		if len(p.Stages) > stages || len(gradients) != len(p.Params) || len(slices.Compact(gradients)) != len(p.Params) {
+			t.Errorf("%d stages, asked for %d, give the gradients %v of %d parameters", len(p.Stages), stages, gradients, len(p.Params))
+		}
+		cut := runProgram(t, p, all, params)
+		for name, v := range whole {
+			if c := cut[name]; c == nil || !slices.Equal(c.Data, v.Data) {
+				t.Errorf("%s differs between one stage and %d", name, stages)
+			}
+		}
+	}
+}
+
 func TestEveryGradientIsThatOfCentralDifferences(t *testing.T) {
 	t.Parallel()
 	for _, c := range gradtest.Cases() {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
-			p, inputs, params, err := c.Program(1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			gradtest.CheckGradient(t, p, inputs, params)
-			whole := runProgram(t, p, inputs, params)
-			for _, stages := range []int{2, 5} {
-				checkStages(t, c, stages, whole)
-			}
+			checkGradient(t, c.Build, nil)
 		})
-	}
-}
-
-// checkStages compares a case in several stages with what it gives in one.
-func checkStages(t *testing.T, c gradtest.Case, stages int, whole map[string]*gradtest.Tensor) {
-	t.Helper()
-	p, inputs, params, err := c.Program(stages)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var gradients []int
-	for _, s := range p.Stages {
-		gradients = append(gradients, s.Gradients...)
-	}
-	slices.Sort(gradients)
-	if len(p.Stages) > stages || len(gradients) != len(p.Params) || len(slices.Compact(gradients)) != len(p.Params) {
-		t.Errorf("%d stages, asked for %d, give the gradients %v of %d parameters", len(p.Stages), stages, gradients, len(p.Params))
-	}
-	cut := runProgram(t, p, inputs, params)
-	for name, v := range whole {
-		if c := cut[name]; c == nil || !slices.Equal(c.Data, v.Data) {
-			t.Errorf("%s differs between one stage and %d", name, stages)
-		}
 	}
 }
 
