@@ -35,9 +35,10 @@ type Card struct {
 
 	FormatVersion int               `json:"format_version"` // of this file; default 1
 	Name          string            `json:"name"`
-	Version       string            `json:"version"` // default "0"
-	Kind          Kind              `json:"kind"`    // default patch-classifier
-	Files         map[string]string `json:"files"`   // SHA-256 of each file of the bundle but the card
+	Version       string            `json:"version"`                // default "0"
+	Kind          Kind              `json:"kind"`                   // default patch-classifier
+	Files         map[string]string `json:"files"`                  // SHA-256 of each file of the bundle but the card
+	DefaultFile   string            `json:"default_file,omitempty"` // the network that runs: model.onnx (default) or model.int8.onnx
 
 	Input         Layout `json:"input"`
 	Output        Output `json:"output"`              // of a slide head: that of head.onnx
@@ -54,6 +55,27 @@ type Card struct {
 	LesionThreshold *float64        `json:"lesion_threshold,omitempty"` // patch probability from which a patch is part of a lesion
 	Abstain         []float64       `json:"abstain,omitempty"`          // [lo, hi]: slide scores within are called Indeterminate
 	KnownFailures   []string        `json:"known_failures,omitempty"`
+	Quantization    *Quantization   `json:"quantization,omitempty"`
+}
+
+// Quantization is what model.int8.onnx is worth beside model.onnx.
+type Quantization struct {
+	AUROC      float64 `json:"auroc"`      // of model.onnx
+	AUROCInt8  float64 `json:"auroc_int8"` // of model.int8.onnx
+	DataSet    string  `json:"data_set"`   // that they were measured on
+	Tiles      int     `json:"tiles"`      // in it
+	Speed      float64 `json:"images_per_second"`
+	SpeedInt8  float64 `json:"images_per_second_int8"`
+	Device     string  `json:"device"`      // that the speeds are of
+	Calibrated string  `json:"calibration"` // what the ranges were learned from
+}
+
+// Network returns the name of the file that runs.
+func (c *Card) Network() string {
+	if c.DefaultFile == "" {
+		return ModelFile
+	}
+	return c.DefaultFile
 }
 
 // Transform is one step from a patch to the input tensor, as WSInfer names them:

@@ -47,7 +47,7 @@ type Bundle struct {
 	Card Card
 	// RawCard is card.json as it stands in the folder, unknown fields included.
 	RawCard []byte
-	// ONNX is model.onnx.
+	// ONNX is the network that runs: model.onnx, or what the card names in its place.
 	ONNX []byte
 	// Head is head.onnx where the bundle is a slide head, else nil.
 	Head []byte
@@ -80,7 +80,7 @@ func OpenWithin(fsys fs.FS, l Limits) (*Bundle, error) {
 		return nil, fmt.Errorf("open model %s: %w", card.Name, err)
 	}
 	if err := card.fits(b.ONNX); err != nil {
-		return nil, fmt.Errorf("open model %s: %s: %w", card.Name, ModelFile, err)
+		return nil, fmt.Errorf("open model %s: %s: %w", card.Name, card.Network(), err)
 	}
 	if card.Kind == SlideHead {
 		_, width, err := b.Embedding()
@@ -143,7 +143,7 @@ func (b *Bundle) verify() error {
 			err = b.matches(name, sum(data))
 		}
 		switch {
-		case name == ModelFile:
+		case name == b.Card.Network():
 			b.ONNX = data
 		case name == HeadFile && b.Card.Kind == SlideHead:
 			b.Head = data
@@ -156,7 +156,7 @@ func (b *Bundle) verify() error {
 // names returns the files that must be there, in order: those of the card, and
 // those that its kind needs.
 func (b *Bundle) names() []string {
-	names := append(slices.Collect(maps.Keys(b.Card.Files)), ModelFile)
+	names := append(slices.Collect(maps.Keys(b.Card.Files)), ModelFile, b.Card.Network())
 	if b.Card.Kind == SlideHead {
 		names = append(names, HeadFile)
 	}

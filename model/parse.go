@@ -31,12 +31,13 @@ func ParseCard(data []byte) (*Card, error) {
 	}{
 		{"num_classes", &c.NumClasses}, {"class_names", &c.ClassNames}, {"patch_size_pixels", &c.PatchSizePixels},
 		{"spacing_um_px", &c.SpacingUMPx}, {"transform", &c.Transform},
-		{"format_version", &c.FormatVersion}, {"name", &c.Name}, {"version", &c.Version}, {"kind", &c.Kind}, {"files", &c.Files},
+		{"format_version", &c.FormatVersion}, {"name", &c.Name}, {"version", &c.Version}, {"kind", &c.Kind}, {"files", &c.Files}, {"default_file", &c.DefaultFile},
 		{"input", &c.Input}, {"output", &c.Output}, {"embedding", &c.Embedding}, {"positive_class", &c.PositiveClass},
 		{"intended_use", &c.IntendedUse}, {"description", &c.Description}, {"licence", &c.Licence},
 		{"training", &c.Training}, {"metrics", &c.Metrics},
 		{"calibration", &c.Calibration}, {"operating_point", &c.OperatingPoint},
 		{"lesion_threshold", &c.LesionThreshold}, {"abstain", &c.Abstain}, {"known_failures", &c.KnownFailures},
+		{"quantization", &c.Quantization},
 	} {
 		raw, ok := fields[f.name]
 		if !ok {

@@ -140,6 +140,7 @@ func (p *problemList) triple(field string, v []float64, lo, hi float64) {
 }
 
 func (p *problemList) files(c *Card) {
+	p.oneOf("default_file", c.Network(), ModelFile, Int8File)
 	names := make([]string, 0, len(c.Files))
 	for name := range c.Files {
 		names = append(names, name)
@@ -179,6 +180,10 @@ func (p *problemList) numbers(c *Card) {
 		} else if t := c.Threshold(); t < a[0] || t > a[1] {
 			p.addf("abstain", "the band %v does not hold the threshold %v", a, t)
 		}
+	}
+	if q := c.Quantization; q != nil {
+		p.within("quantization.auroc", q.AUROC, 0, 1)
+		p.within("quantization.auroc_int8", q.AUROCInt8, 0, 1)
 	}
 	for i, m := range c.Metrics {
 		field := fmt.Sprintf("metrics[%d]", i)
