@@ -39,6 +39,9 @@ func (c Case) Program(stages int) (p *grad.Program, inputs map[string]*Tensor, p
 	return p, inputs, params, nil
 }
 
+// Len returns how many elements a case's value has.
+func (c Case) Len() int { return max(c.Build(grad.New(c.Name)).Shape().Len(), 1) }
+
 // Weights returns by what the n elements of a case's value are multiplied before
 // they are summed to the loss: all different, so that no gradient is like its
 // neighbour.
@@ -86,9 +89,9 @@ func binary(name string, f func(a, b grad.Value) grad.Value, init grad.Init, op 
 	}, "torch." + op + "(torch." + op + "(a, b).abs(), c)"}
 }
 
-// Cases tries every operator that has a way back, but those of pictures.
+// Cases tries every operator that has a way back.
 func Cases() []Case {
-	return []Case{
+	return append([]Case{
 		unary("relu", grad.Value.Relu, around, "x.relu()"),
 		unary("hard swish", grad.Value.HardSwish, Spread(-4.1, 4), "F.hardswish(x)"),
 		unary("hard sigmoid", grad.Value.HardSigmoid, Spread(-4.1, 4), "F.hardsigmoid(x)"),
@@ -168,5 +171,5 @@ func Cases() []Case {
 		{"slice", func(g *grad.Graph) grad.Value { return param(g, "x", 3, 5, 2).Slice(1, 1, 4) }, "x[:, 1:4]"},
 		{"pad", func(g *grad.Graph) grad.Value { return param(g, "x", 3, 2).Pad(0, 1, 2).Pad(1, 0, 1) }, "F.pad(x, (0, 1, 1, 2))"},
 		{"expand", func(g *grad.Graph) grad.Value { return param(g, "x", 3, 1).Expand(2, 3, 4) }, "x.expand(2, 3, 4)"},
-	}
+	}, pictures()...)
 }
