@@ -70,7 +70,7 @@ func (g *Graph) trainable() []bool {
 		for _, i := range n.in {
 			if i >= 0 && need[i] {
 				for _, o := range n.out {
-					need[o] = true
+					need[o] = !g.values[o].detached
 				}
 			}
 		}

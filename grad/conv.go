@@ -3,6 +3,7 @@ package grad
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"bcc/onnx"
 )
@@ -11,8 +12,9 @@ import (
 
 func init() {
 	register(map[string]rule{
-		"Conv":               {infer: inferConv},
-		"BatchNormalization": {infer: inferBatchNorm},
+		"Conv":               {inferConv, backConv},
+		"ConvTranspose":      {infer: inferConvTranspose},
+		"BatchNormalization": {inferBatchNorm, backBatchNorm},
 	})
 }
 
@@ -61,7 +63,7 @@ func slide(c call, in Shape) (h, w int, err error) {
 
 func inferConv(c call) ([]Type, error) {
 	x, w := c.in[0].Shape, c.in[1].Shape
-	if len(x) != 4 || len(w) != 4 || w[2] != w[3] {
+	if len(x) != 4 || len(w) != 4 || !slices.Equal(w[2:], c.ints("kernel_shape")) {
 		return nil, errors.New("want a picture (N, C, H, W) and weights (M, C, K, K)")
 	}
 	groups := c.int("group", 1)

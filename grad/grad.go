@@ -87,6 +87,8 @@ type value struct {
 	ints   []int64
 	// of an input that is noise: see Port
 	keep float32
+	// nothing flows back through it: a rule accounts for what would
+	detached bool
 	// of a parameter: the block it lies in, and its number there
 	block *block
 	param int
@@ -226,16 +228,24 @@ func (g *Graph) apply(op string, attrs []*onnx.Attribute, in ...Value) []Value {
 		return make([]Value, maxOutputs)
 	}
 	var out []Value
-	for i, t := range types {
-		name := fmt.Sprintf("%s_%d", op, len(g.nodes))
-		if i > 0 {
-			name = fmt.Sprintf("%s_%d", name, i)
-		}
-		v := g.add(value{Type: t, name: name, made: len(g.nodes)})
+	for _, t := range types {
+		v := g.add(value{Type: t})
 		n.out, out = append(n.out, v.id-1), append(out, v)
 	}
-	g.nodes = append(g.nodes, n)
+	g.put(n)
 	return out
+}
+
+// put sets a node behind all others and names what it makes.
+func (g *Graph) put(n node) {
+	for i, o := range n.out {
+		v := &g.values[o]
+		v.name, v.made = fmt.Sprintf("%s_%d", n.op, len(g.nodes)), len(g.nodes)
+		if i > 0 {
+			v.name = fmt.Sprintf("%s_%d", v.name, i)
+		}
+	}
+	g.nodes = append(g.nodes, n)
 }
 
 // one is apply for an operator with one output.

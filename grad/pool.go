@@ -11,10 +11,11 @@ import (
 
 func init() {
 	register(map[string]rule{
-		"MaxPool":           {infer: inferPool},
-		"AveragePool":       {infer: inferPool},
-		"GlobalAveragePool": {infer: inferGlobalPool},
-		"GlobalMaxPool":     {infer: inferGlobalPool},
+		"MaxPool":           {inferMaxPool, backMaxPool},
+		"AveragePool":       {inferPool, backAveragePool},
+		"GlobalAveragePool": {inferGlobalPool, backGlobalAveragePool},
+		"GlobalMaxPool":     {inferGlobalPool, backGlobalMaxPool},
+		"ScatterElements":   {infer: inferScatter},
 	})
 }
 
@@ -36,6 +37,16 @@ func (v Value) pool(op string, c PoolConfig) Value {
 		c.Stride = c.Size
 	}
 	return v.one(op, window(c.Size, c.Stride, c.Pad))
+}
+
+// inferMaxPool gives the places of the largest elements in the whole input too,
+// which the way back reads.
+func inferMaxPool(c call) ([]Type, error) {
+	out, err := inferPool(c)
+	if err == nil {
+		out = append(out, Type{onnx.Int64, out[0].Shape})
+	}
+	return out, err
 }
 
 func inferPool(c call) ([]Type, error) {

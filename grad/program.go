@@ -167,7 +167,7 @@ func (g *Graph) alive(finals []final) []bool {
 
 // stage writes the nodes of one stage as a model.
 func (g *Graph) stage(s int, at []int, alive []bool, finals []final, names map[int]string) Stage {
-	wr := &writer{g: g, out: &onnx.Graph{Name: fmt.Sprintf("%s.%d", g.name, s)}, written: map[int]bool{}, alias: names, training: true}
+	wr := &writer{g: g, out: &onnx.Graph{Name: fmt.Sprintf("%s.%d", g.name, s)}, written: map[int]bool{}, alias: names, training: true, read: g.read(alive)}
 	for n, node := range g.nodes {
 		if alive[n] && at[n] == s {
 			wr.node(node)

@@ -151,13 +151,23 @@ func (v Value) Slice(axis, lo, hi int) Value {
 	return v.one("Slice", nil, v.g.ints([]int{lo}), v.g.ints([]int{hi}), v.g.ints([]int{axis}))
 }
 
+// inferSlice knows several axes and steps too, which only ways back use; a step of
+// -1 turns the whole axis round.
 func inferSlice(c call) ([]Type, error) {
 	out := slices.Clone(c.in[0].Shape)
-	lo, hi, a := int(c.in[1].ints[0]), int(c.in[2].ints[0]), int(c.in[3].ints[0])
-	if a < 0 || a >= len(out) || out[a] == Batch || lo < 0 || lo >= hi || hi > out[a] {
-		return nil, fmt.Errorf("[%d:%d) of axis %d", lo, hi, a)
+	for i, axis := range c.in[3].ints {
+		lo, hi, a, step := int(c.in[1].ints[i]), int(c.in[2].ints[i]), int(axis), 1
+		if len(c.in) > 4 {
+			step = int(c.in[4].ints[i])
+		}
+		if a >= 0 && a < len(out) && step == -1 && lo == -1 && hi == -1-out[a] {
+			continue
+		}
+		if a < 0 || a >= len(out) || out[a] == Batch || lo < 0 || lo >= hi || hi > out[a] || step < 1 {
+			return nil, fmt.Errorf("[%d:%d) of axis %d, step %d", lo, hi, a, step)
+		}
+		out[a] = (hi-lo-1)/step + 1
 	}
-	out[a] = hi - lo
 	return []Type{{c.in[0].Elem, out}}, nil
 }
 
@@ -166,7 +176,8 @@ func backSlice(b back) []Value {
 	return []Value{b.grad[0].Pad(a, lo, b.in[0].Shape()[a]-hi)}
 }
 
-// Pad puts so many zeros before and after the elements along the axis.
+// Pad puts so many zeros before and after the elements along the axis; fewer than
+// none take elements away.
 func (v Value) Pad(axis, before, after int) Value {
 	if v.g == nil {
 		return Value{}
@@ -183,24 +194,24 @@ func inferPad(c call) ([]Type, error) {
 	out, pads := slices.Clone(c.in[0].Shape), c.in[1].ints
 	for i, p := range pads {
 		a := i % len(out)
-		if p < 0 || p > 0 && out[a] == Batch {
+		if p == 0 {
+			continue
+		}
+		if out[a] == Batch || out[a]+int(p) <= 0 {
 			return nil, fmt.Errorf("%d zeros along axis %d", p, a)
 		}
-		if p > 0 {
-			out[a] += int(p)
-		}
+		out[a] += int(p)
 	}
 	return []Type{{c.in[0].Elem, out}}, nil
 }
 
+// backPad takes away what was put there, and the other way round.
 func backPad(b back) []Value {
-	d, pads := b.grad[0], b.call.in[1].ints
-	for a, n := range b.in[0].Shape() {
-		if lo := int(pads[a]); n != b.out[0].Shape()[a] {
-			d = d.Slice(a, lo, lo+n)
-		}
+	var pads []int
+	for _, p := range b.call.in[1].ints {
+		pads = append(pads, -int(p))
 	}
-	return []Value{d}
+	return []Value{b.grad[0].one("Pad", nil, b.g.ints(pads))}
 }
 
 // Expand repeats the elements along extents of 1 until they fill the shape.

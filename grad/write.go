@@ -2,6 +2,7 @@ package grad
 
 import (
 	"fmt"
+	"slices"
 
 	"bcc/fault"
 	"bcc/onnx"
@@ -31,7 +32,7 @@ func (g *Graph) write(w Weights, folds map[int]int) (*onnx.Model, error) {
 		return nil, fault.New(fault.Invalid, "write graph %s: %d parameters and %d of state, want %d and %d",
 			g.name, len(w.Params), len(w.State), g.params.len, g.state.len)
 	}
-	wr := &writer{g: g, w: w, out: &onnx.Graph{Name: g.name}, written: map[int]bool{}, alias: map[int]string{}}
+	wr := &writer{g: g, w: w, out: &onnx.Graph{Name: g.name}, written: map[int]bool{}, alias: map[int]string{}, read: g.read(nil)}
 	for _, o := range g.outputs {
 		wr.alias[o.v] = o.name
 	}
@@ -76,6 +77,8 @@ type writer struct {
 	written map[int]bool // constants that are in the file already
 	alias   map[int]string
 
+	read []bool // values that a node or an output reads
+
 	training bool // parameters come as inputs, batch norms work on their batch
 }
 
@@ -84,11 +87,29 @@ func (wr *writer) node(n node) {
 	for k, i := range n.in {
 		in[k] = wr.use(i)
 	}
-	out := make([]string, len(n.out))
+	var out []string
 	for k, i := range n.out {
-		out[k] = wr.name(i)
+		if wr.read[i] || k == 0 { // the engine computes further outputs only where they have a name
+			out = append(out, slices.Repeat([]string{""}, k-len(out))...)
+			out = append(out, wr.name(i))
+		}
 	}
 	wr.raw(n, in, out...)
+}
+
+// read says of each value whether an output is it or a node reads it: all nodes,
+// or those that are alive where that is given.
+func (g *Graph) read(alive []bool) []bool {
+	read := make([]bool, len(g.values))
+	for k, n := range g.nodes {
+		for _, i := range n.in {
+			read[max(i, 0)] = read[max(i, 0)] || i >= 0 && (alive == nil || alive[k])
+		}
+	}
+	for _, o := range g.outputs {
+		read[o.v] = true
+	}
+	return read
 }
 
 // skip writes nothing: who reads what the node makes reads its first input.

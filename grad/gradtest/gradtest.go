@@ -68,7 +68,9 @@ func Run(m *onnx.Model, inputs map[string]*Tensor) (map[string]*Tensor, error) {
 			return nil, fmt.Errorf("run %s: %w", n.Op, err)
 		}
 		for i, name := range n.Outputs {
-			values[name] = out[i]
+			if name != "" {
+				values[name] = out[i]
+			}
 		}
 	}
 	out := map[string]*Tensor{}

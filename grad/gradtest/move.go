@@ -64,19 +64,34 @@ func concat(n *onnx.Node, in []*Tensor) (*Tensor, error) {
 }
 
 func slice(_ *onnx.Node, in []*Tensor) (*Tensor, error) {
-	lo, hi, axis := int(in[1].Data[0]), int(in[2].Data[0]), int(in[3].Data[0])
 	shape := slices.Clone(in[0].Shape)
-	shape[axis] = hi - lo
+	first, step := make([]int, len(shape)), slices.Repeat([]int{1}, len(shape))
+	for i, axis := range in[3].Data {
+		a, d := int(axis), in[0].Shape[int(axis)]
+		lo, hi := int(in[1].Data[i]), int(in[2].Data[i])
+		if len(in) > 4 {
+			step[a] = int(in[4].Data[i])
+		}
+		if step[a] < 0 { // both count from the end
+			lo, hi = lo+d, hi+d
+			shape[a] = (lo-hi-1)/-step[a] + 1
+		} else {
+			shape[a] = (hi-lo-1)/step[a] + 1
+		}
+		first[a] = lo
+	}
 	out := New(shape...)
+	from := make([]int, len(shape))
 	walk(shape, func(i int, at []int) {
-		from := slices.Clone(at)
-		from[axis] += lo
+		for a := range at {
+			from[a] = first[a] + at[a]*step[a]
+		}
 		out.Data[i] = in[0].wrapped(from)
 	})
 	return out, nil
 }
 
-// pad puts zeros around.
+// pad puts zeros around, or cuts.
 func pad(_ *onnx.Node, in []*Tensor) (*Tensor, error) {
 	rank := len(in[0].Shape)
 	shape := slices.Clone(in[0].Shape)

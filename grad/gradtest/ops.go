@@ -39,8 +39,8 @@ var ops = map[string]interface {
 	"Equal":   both(func(a, b float64) float64 { return truth(a == b) }),
 	"Where":   op(where),
 
-	"Conv": op(conv), "BatchNormalization": op(batchNorm), "LayerNormalization": many(layerNorm),
-	"MaxPool": pool(math.Inf(-1), func(acc, x float64) float64 { return max(acc, x) }, func(acc float64, n int) float64 { return acc }),
+	"Conv": op(conv), "ConvTranspose": op(convTranspose), "BatchNormalization": op(batchNorm), "LayerNormalization": many(layerNorm),
+	"MaxPool": many(maxPool), "ScatterElements": op(scatter),
 	"AveragePool": pool(0, func(acc, x float64) float64 { return acc + x },
 		func(acc float64, n int) float64 { return acc / float64(n) }),
 	"GlobalAveragePool": reduce(mean, 2, 3), "GlobalMaxPool": reduce(slices.Max[[]float64], 2, 3),
