@@ -4,7 +4,7 @@
 # make build  leave bin/bcc
 # make models remake the bundles under models/
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
-# make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools)
+# make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test check vet staticcheck race nocgo fuzz vuln models e2e oracle clean
 
@@ -58,7 +58,7 @@ e2e: build
 	go test -tags e2e -v -timeout 60m ./e2e
 
 oracle: setup
-	go test -tags oracle ./slide/...
+	go test -tags oracle ./slide/... ./grad/...
 
 clean:
 	rm -rf bin out
