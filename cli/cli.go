@@ -75,6 +75,7 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 	root.AddCommand(
 		newDetect(std),
 		newSynth(std),
+		newEmbed(std),
 		newBench(std),
 		newVersion(std),
 	)

@@ -24,6 +24,7 @@ type engineFlags struct {
 	device     string
 	batch      int
 	enginePath string
+	output     string // of model.onnx to read, set by the command; empty: the card's
 }
 
 func (f *engineFlags) register(fs *pflag.FlagSet) {
@@ -61,6 +62,7 @@ type engine struct {
 	infos   []ort.Info
 	runners []infer.Runner
 	models  []*ort.Model
+	head    *slideHead // of a bundle that has one
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -74,7 +76,7 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 	roomForNativeCalls()
 	e := &engine{}
 	for device := range strings.SplitSeq(f.device, ",") {
-		if err := e.open(b, strings.TrimSpace(device), f.batch, notes); err != nil {
+		if err := e.open(b, strings.TrimSpace(device), f, notes); err != nil {
 			return nil, errors.Join(err, e.release())
 		}
 	}
@@ -95,8 +97,12 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 
 // open opens the model on one device, with as many runners as keep it busy: one a
 // core, and two on a GPU, so that one batch is copied while the other is computed.
-func (e *engine) open(b *model.Bundle, device string, batch int, notes io.Writer) error {
-	m, err := ort.Open(b.ONNX, engineConfig(&b.Card, device, batch))
+func (e *engine) open(b *model.Bundle, device string, f engineFlags, notes io.Writer) error {
+	cfg := engineConfig(&b.Card, device, f.batch)
+	if f.output != "" {
+		cfg.Output = f.output
+	}
+	m, err := ort.Open(b.ONNX, cfg)
 	if err != nil {
 		return fmt.Errorf("model %s: %w", b.Card.Name, err)
 	}
@@ -163,5 +169,6 @@ func (e *engine) release() error {
 	for _, m := range e.models {
 		errs = append(errs, m.Close())
 	}
+	errs = append(errs, e.head.close())
 	return errors.Join(errs...)
 }

@@ -198,7 +198,7 @@ func (l *lines) Ended(e detect.End) {
 	defer l.mu.Unlock()
 	fmt.Fprintf(l.w, "[%d/%d] %s: %s", ended, l.slides, printable(e.Name), e.Status)
 	if e.Status == detect.Done {
-		fmt.Fprintf(l.w, " in %s, %d patches", e.Took.Round(time.Millisecond), e.Result.Tissue.Patches)
+		fmt.Fprintf(l.w, " in %s, %d patches", e.Took.Round(time.Millisecond), e.Patches)
 	}
 	if left := l.left(); left > 0 && ended < l.slides {
 		fmt.Fprintf(l.w, "; %.0f patches/s, %s left for the list", l.rate(), left.Round(time.Second))
