@@ -100,14 +100,12 @@ func (e *Evaluation) reliabilityChart() plot.Chart {
 		Items: []plot.Item{{Label: "scores that mean what they say", Colour: plot.Grey, Dashed: true, Line: []plot.Point{{}, {X: 1, Y: 1}}}},
 	}
 	var dots []plot.Point
-	for i, b := range e.Calibration.Bins {
+	label := "95 % interval by group"
+	for _, b := range e.Calibration.Bins {
 		dots = append(dots, plot.Point{X: b.Score, Y: b.Positive})
 		if len(b.Interval) == 2 {
-			whisker := plot.Item{Colour: plot.Blue, Line: []plot.Point{{X: b.Score, Y: b.Interval[0]}, {X: b.Score, Y: b.Interval[1]}}}
-			if i == 0 {
-				whisker.Label = "95 % interval by group"
-			}
-			c.Items = append(c.Items, whisker)
+			c.Items = append(c.Items, plot.Item{Label: label, Colour: plot.Blue, Line: []plot.Point{{X: b.Score, Y: b.Interval[0]}, {X: b.Score, Y: b.Interval[1]}}})
+			label = "" // once is enough
 		}
 	}
 	c.Items = append(c.Items, plot.Item{Label: "model, calibration error " + e.Figures["ece"].String(), Colour: plot.Blue, Dots: dots})

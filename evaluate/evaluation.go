@@ -82,6 +82,7 @@ type Chosen struct {
 	Threshold   float64    `json:"threshold"`
 	Abstain     [2]float64 `json:"abstain"`
 	Rule        string     `json:"rule"`
+	Wanted      float64    `json:"wanted_sensitivity,omitempty"` // 0: none was asked for
 	On          string     `json:"chosen_on"`
 	Samples     int        `json:"samples"`
 	Positives   int        `json:"positives"`
@@ -291,7 +292,7 @@ func Tune(samples []Sample, on string, rule Rule, c Config) (*Chosen, error) {
 		name = fmt.Sprintf("the highest threshold with a sensitivity of at least %v", rule.Sensitivity)
 	}
 	return &Chosen{
-		Threshold: p.Threshold, Abstain: p.Abstain, Rule: name, On: on,
+		Threshold: p.Threshold, Abstain: p.Abstain, Rule: name, Wanted: rule.Sensitivity, On: on,
 		Samples: whole.Samples, Positives: whole.Positives, Groups: whole.Groups,
 		Sensitivity: whole.Figures["sensitivity"], Specificity: whole.Figures["specificity"], Undecided: whole.Figures["indeterminate"],
 	}, nil
@@ -353,7 +354,7 @@ func (b *Baseline) compare(samples []Sample, value string, c Config) (*Colour, e
 		colour[i] = v
 	}
 	model, base := rank(scores, positive), rank(colour, positive)
-	values := over(groups, c, 2, func(times, out []float64) {
+	values := over(groups, positive, c, 2, func(times, out []float64) {
 		out[0] = base.times(times).auroc()
 		out[1] = model.times(times).auroc() - out[0]
 	})

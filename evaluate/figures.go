@@ -92,7 +92,10 @@ func bothClasses(samples []Sample) error {
 
 // over measures n figures on samples: values on all of them, then intervals over
 // resamples of groups. NaN values are figures the samples cannot give.
-func over(groups []string, c Config, n int, figures func(times, out []float64)) []Figure {
+//
+// Where one group has all the positives, or all the negatives, there is no interval
+// by group: every resample that holds both classes holds the same ones.
+func over(groups []string, positive []bool, c Config, n int, figures func(times, out []float64)) []Figure {
 	all, out := make([]float64, len(groups)), make([]float64, n)
 	for i := range all {
 		all[i] = 1
@@ -102,8 +105,10 @@ func over(groups []string, c Config, n int, figures func(times, out []float64)) 
 	for i, v := range out {
 		measured[i].Value = v
 	}
-	for i, iv := range Intervals(groups, c.Rounds, c.Seed, n, figures) {
-		measured[i].Interval, measured[i].Resamples = iv.ends(), iv.Rounds
+	if !oneGroupAClass(groups, positive) {
+		for i, iv := range Intervals(groups, c.Rounds, c.Seed, n, figures) {
+			measured[i].Interval, measured[i].Resamples = iv.ends(), iv.Rounds
+		}
 	}
 	if countGroups(groups) < fewGroups {
 		single := make([]string, len(groups))
@@ -125,6 +130,19 @@ func (i Interval) ends() []float64 {
 	return []float64{i.Low, i.High}
 }
 
+// oneGroupAClass reports whether a class that there is lies in one group.
+func oneGroupAClass(groups []string, positive []bool) bool {
+	in := [2]map[string]bool{{}, {}}
+	for i, g := range groups {
+		if positive[i] {
+			in[0][g] = true
+		} else {
+			in[1][g] = true
+		}
+	}
+	return len(in[0]) == 1 || len(in[1]) == 1
+}
+
 func countGroups(groups []string) int {
 	seen := map[string]bool{}
 	for _, g := range groups {
@@ -141,10 +159,13 @@ func measured(samples []Sample, p Point, c Config) (Figures, error) {
 		return nil, err
 	}
 	r := rank(scores, positive)
-	values := over(groups, c, len(measures), func(times, out []float64) {
-		r.times(times)
+	oneClass := r.oneClass()
+	values := over(groups, positive, c, len(measures), func(times, out []float64) {
+		lacks := r.times(times).oneClass() && !oneClass // it would say nothing about the whole
 		for i, m := range measures {
-			out[i] = m.of(r, p)
+			if out[i] = m.of(r, p); lacks {
+				out[i] = math.NaN()
+			}
 		}
 	})
 	figures := Figures{}

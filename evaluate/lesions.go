@@ -90,15 +90,16 @@ func MeasureLesions(slides []SlideLesions, c Config) (*Lesions, error) {
 	l := &Lesions{Slides: len(slides), Figures: Figures{}}
 	var all []SlideHits
 	var groups []string
+	var positive []bool
 	for _, s := range slides {
 		l.True += s.Hits.True
-		all, groups = append(all, s.Hits), append(groups, s.Group)
+		all, groups, positive = append(all, s.Hits), append(groups, s.Group), append(positive, s.Positive)
 	}
 	var err error
 	if l.FROC, err = FROC(all); err != nil {
 		return nil, err
 	}
-	values := over(groups, c, len(lesionNames), func(times, out []float64) { lesionFigures(slides, times, out) })
+	values := over(groups, positive, c, len(lesionNames), func(times, out []float64) { lesionFigures(slides, times, out) })
 	for i, n := range lesionNames {
 		l.Figures.set(n.name, values[i])
 	}

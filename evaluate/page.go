@@ -86,22 +86,27 @@ func (e *Evaluation) HTML() ([]byte, error) {
 
 // String is the figure with its interval, as charts and lines show it.
 func (f Figure) String() string {
-	if f.Interval == nil {
-		return short(f.Value)
+	switch {
+	case f.Interval != nil:
+		return fmt.Sprintf("%s (%s)", short(f.Value), interval(f.Interval))
+	case f.BySample != nil:
+		return fmt.Sprintf("%s (%s by sample, too narrow)", short(f.Value), interval(f.BySample))
 	}
-	return fmt.Sprintf("%s (%s)", short(f.Value), interval(f.Interval))
+	return short(f.Value)
 }
 
-// short has three decimals, fewer for large values. What is not quite 1 is never
-// shown as 1.
+// short has three decimals, fewer for large values and more for those near 0 or 1,
+// which are never shown as what they are not.
 func short(v float64) string {
-	if math.Abs(v) >= 100 {
-		return strconv.FormatFloat(v, 'f', 0, 64)
+	a := math.Abs(v)
+	decimals := 3
+	switch {
+	case a >= 100:
+		decimals = 0
+	case a > 0 && a < 0.02, a < 1 && a > 0.9995:
+		decimals = 5
 	}
-	if v < 1 && v > 0.9995 {
-		return "0.999"
-	}
-	return strconv.FormatFloat(v, 'f', 3, 64)
+	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
 func interval(i []float64) string {

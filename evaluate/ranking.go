@@ -38,6 +38,19 @@ func (r *ranking) times(times []float64) *ranking {
 	return r
 }
 
+// oneClass reports whether positives or negatives are missing.
+func (r *ranking) oneClass() bool {
+	var has [2]bool
+	for i, w := range r.weight {
+		if w > 0 && r.positive[i] {
+			has[0] = true
+		} else if w > 0 {
+			has[1] = true
+		}
+	}
+	return !has[0] || !has[1]
+}
+
 // tie is how many positives and negatives share one score.
 type tie struct{ score, pos, neg float64 }
 
