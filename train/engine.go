@@ -28,6 +28,9 @@ type Machine interface {
 	// Params returns the parameters' memory, flat, as Program.Params. It may be
 	// written while no stepper runs.
 	Params() []float32
+	// Workers returns how many steppers are best run at once here, of those wanted: a
+	// GPU has one queue.
+	Workers(wanted int) int
 	// Stepper makes a stepper; the caller closes it before the machine.
 	Stepper() (Stepper, error)
 	Close() error

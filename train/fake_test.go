@@ -76,6 +76,8 @@ type machine struct {
 
 func (m *machine) Params() []float32 { return m.params }
 
+func (m *machine) Workers(wanted int) int { return wanted }
+
 func (m *machine) Stepper() (train.Stepper, error) {
 	s := &stepper{machine: m, memory: map[string][]float32{}, gradient: make([]float32, parameters), statistics: make([]float32, hidden)}
 	for _, p := range append(m.program.Inputs, m.program.Outputs...) {

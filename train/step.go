@@ -53,7 +53,7 @@ func newTeam(cfg Config, p *grad.Program, e Engine, world Collective) (*team, er
 		b.hi, b.sum = len(t.spans), t.gradient[begin:at]
 		t.buckets = append(t.buckets, b)
 	}
-	for range cfg.Workers {
+	for range machine.Workers(cfg.Workers) {
 		s, err := machine.Stepper()
 		if err != nil {
 			return nil, errors.Join(err, t.close())
