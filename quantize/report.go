@@ -1,0 +1,105 @@
+package quantize
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"bcc/fault"
+)
+
+// ReportFile is where a bundle says what its bytes cost and gain.
+const ReportFile = "quantize.json"
+
+// MaxLoss is the AUROC that a network in bytes may lose before it is refused as a
+// bundle's default.
+const MaxLoss = 0.005
+
+// Report is what the network in bytes is worth beside the one in float32.
+type Report struct {
+	FormatVersion int    `json:"format_version"` // 1
+	Program       string `json:"program"`
+	Model         string `json:"model"` // name and version
+	SHA256        string `json:"model_sha256"`
+	Data          Data   `json:"data"`
+	*Result
+	AUROC   Pair    `json:"auroc"` // on the tiles of Data's split
+	Lost    Loss    `json:"auroc_lost"`
+	Speed   Pair    `json:"images_per_second"`
+	Gain    float64 `json:"speed_gain"`
+	Device  string  `json:"device"` // that the speeds are of
+	Rounds  int     `json:"rounds"` // of each network in turn; medians count
+	Default bool    `json:"default"`
+	Forced  bool    `json:"forced"` // the default against the verdict
+}
+
+// Data says on which tiles ranges were learned and AUROC measured.
+type Data struct {
+	Name       string `json:"name"`
+	SHA256     string `json:"sha256"`
+	Calibrated string `json:"calibration"` // split, and how many tiles of it
+	Split      string `json:"split"`
+	Tiles      int    `json:"tiles"`
+	Groups     int    `json:"groups"`
+}
+
+// Pair is a figure of both networks.
+type Pair struct {
+	Float float64 `json:"float32"`
+	Int8  float64 `json:"int8"`
+}
+
+// Loss is what the bytes lose of a figure, with its 95 % interval over resamples of
+// whole groups; negative where they win.
+type Loss struct {
+	Value    float64   `json:"value"`
+	Interval []float64 `json:"interval_95,omitempty"`
+}
+
+// Verdict says why the bytes must not be a bundle's default; nil where they may.
+func (r *Report) Verdict() error {
+	where := fmt.Sprintf("%d tiles of %s, split %s", r.Data.Tiles, r.Data.Name, r.Data.Split)
+	switch {
+	case !(r.Lost.Value <= MaxLoss): // not a number is no less a loss
+		return fault.Hint(fault.New(fault.Invalid, "int8 loses %.4f AUROC on %s (%.4f of %.4f is left), more than %v: it does not become the model's default",
+			r.Lost.Value, where, r.AUROC.Int8, r.AUROC.Float, MaxLoss), "calibrate on more tiles, or train the model longer; --force makes it the default all the same")
+	case !(r.Gain > 1):
+		return fault.Hint(fault.New(fault.Invalid, "int8 runs %.1f images/s on %s where float32 runs %.1f: it does not become the model's default",
+			r.Speed.Int8, r.Device, r.Speed.Float), "networks of depthwise convolutions gain nothing from it; --force makes it the default all the same")
+	}
+	return nil
+}
+
+// Lines says the same to a person.
+func (r *Report) Lines() string {
+	interval := ""
+	if len(r.Lost.Interval) == 2 {
+		interval = fmt.Sprintf(", 95 %% %.4f to %.4f", r.Lost.Interval[0], r.Lost.Interval[1])
+	}
+	return fmt.Sprintf("float32 %8.1f images/s  AUROC %.4f\nint8    %8.1f images/s  AUROC %.4f\n%.2f times as fast on %s; AUROC lost %.4f%s on %d tiles in %d groups of split %s\n",
+		r.Speed.Float, r.AUROC.Float, r.Speed.Int8, r.AUROC.Int8, r.Gain, r.Device, r.Lost.Value, interval, r.Data.Tiles, r.Data.Groups, r.Data.Split)
+}
+
+// Race runs the functions in turn, round after round, and returns the median time of
+// each: what disturbs the machine disturbs all alike. Two rounds before warm up.
+func Race(ctx context.Context, rounds int, runs ...func(context.Context) error) ([]time.Duration, error) {
+	times := make([][]time.Duration, len(runs))
+	for round := range rounds + 2 {
+		for i, run := range runs {
+			began := time.Now()
+			if err := run(ctx); err != nil {
+				return nil, err
+			}
+			if round >= 2 {
+				times[i] = append(times[i], time.Since(began))
+			}
+		}
+	}
+	medians := make([]time.Duration, len(runs))
+	for i, t := range times {
+		slices.Sort(t)
+		medians[i] = t[len(t)/2]
+	}
+	return medians, nil
+}
