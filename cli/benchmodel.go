@@ -2,7 +2,6 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,13 +28,8 @@ func newBenchBundle(std Streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := os.MkdirAll(out, 0o755); err != nil {
-				return fault.New(fault.Unavailable, "write bundle: %w", err)
-			}
-			for name, data := range map[string][]byte{model.CardFile: b.RawCard, model.ModelFile: b.ONNX} {
-				if err := os.WriteFile(filepath.Join(out, name), data, 0o644); err != nil {
-					return fault.New(fault.Unavailable, "write bundle: %w", err)
-				}
+			if err := b.Save(out); err != nil {
+				return err
 			}
 			_, err = fmt.Fprintf(std.Out, "%s: random weights, %d bytes; the answers mean nothing\n", filepath.ToSlash(out), len(b.ONNX))
 			return err

@@ -26,7 +26,8 @@ func TestItBehavesAsTyped(t *testing.T) {
 	t.Parallel()
 	library := engineLibrary()
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:  "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"headbundle": headBundle},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("BCC_ENGINE_LIBRARY", library)
 			env.Setenv("SHARED", sharedDir())
