@@ -76,6 +76,7 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 		newDetect(std),
 		newSynth(std),
 		newEmbed(std),
+		newEvaluate(std),
 		newBench(std),
 		newVersion(std),
 	)

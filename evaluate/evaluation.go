@@ -183,10 +183,19 @@ func Run(samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, er
 		return nil, err
 	}
 	e.ROC, e.PR = thin(e.ROC), thin(e.PR)
-	e.Band = r.band(groups, c)
+	if !oneGroupAClass(groups, positive) {
+		e.Band = r.band(groups, c)
+	}
 	e.Scores = histogram(scores, positive)
 	if e.Groups < fewGroups {
-		e.Notes = append(e.Notes, fmt.Sprintf("There are only %d groups: intervals over groups are unsure, and with one or two groups a class they say nothing. Those over single samples are given beside them; they are too narrow, because the samples of a group are alike.", e.Groups))
+		note := fmt.Sprintf("There are only %d groups: intervals over so few are unsure.", e.Groups)
+		if e.Groups < e.Samples {
+			note += " Intervals over single samples are given beside them; they are too narrow, because the samples of a group are alike."
+		}
+		e.Notes = append(e.Notes, note)
+	}
+	if oneGroupAClass(groups, positive) {
+		e.Notes = append(e.Notes, "One group holds all the positives or all the negatives: there is no interval by group.")
 	}
 	return e, e.byPart(samples, p, colour, c)
 }

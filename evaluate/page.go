@@ -37,6 +37,13 @@ type page struct {
 	LesionRows  []row
 	Charts      []template.HTML
 	HasBand     bool
+	PartRows    []partRow
+}
+
+// partRow is a subgroup as a table shows it; Wide tables have columns for colour.
+type partRow struct {
+	Part
+	Wide bool
 }
 
 // row is a figure as a table shows it.
@@ -73,6 +80,9 @@ func (e *Evaluation) HTML() ([]byte, error) {
 				p.LesionRows = append(p.LesionRows, row{n.title, f})
 			}
 		}
+	}
+	for _, part := range append([]Part{e.Part}, e.Parts...) {
+		p.PartRows = append(p.PartRows, partRow{part, e.Colour != nil})
 	}
 	for _, c := range e.charts() {
 		p.Charts = append(p.Charts, template.HTML(c.SVG())) // ours, its words escaped

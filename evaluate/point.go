@@ -56,11 +56,12 @@ func DefaultRule() Rule { return Rule{MaxUndecided: 0.1, Rounds: Rounds, Seed: 1
 
 // Choose picks an operating point on a tuning set; it is then only read on others.
 //
-// The band is where the threshold itself is uncertain. It is chosen anew on each
-// bootstrap resample of the groups; the band is the central part of these
-// thresholds, 95 % of them or as many as leave no more than MaxUndecided of the
-// tuning set undecided (a reject option of bounded coverage: Chow 1970, El-Yaniv
-// and Wiener 2010). A threshold that any resample would choose again has no band.
+// The band is where the threshold itself is uncertain: it is chosen anew on each
+// bootstrap resample of the groups, and the band is the 95 % interval of these
+// thresholds, drawn in towards the threshold on both sides alike until no more than
+// MaxUndecided of the tuning set lie in it (a reject option of bounded coverage:
+// Chow 1970, El-Yaniv and Wiener 2010). A threshold that every resample chooses
+// again has no band.
 func Choose(scores []float64, positive []bool, groups []string, r Rule) (Point, error) {
 	threshold, err := r.threshold(scores, positive)
 	if err != nil {
@@ -84,13 +85,13 @@ func Choose(scores []float64, positive []bool, groups []string, r Rule) (Point, 
 		return none, nil // too few groups to say anything about it
 	}
 	slices.Sort(again)
-	// From 95 % downwards in steps of 1 %: the first band that is narrow enough.
-	for part := 0.95; part > 0; part -= 0.01 {
-		p := Point{threshold, [2]float64{
-			min(quantile(again, (1-part)/2), threshold),
-			max(quantile(again, (1+part)/2), threshold),
-		}}
-		if share := rank(scores, positive).at(p).undecided(); share <= r.MaxUndecided {
+	low, high := threshold-quantile(again, 0.025), quantile(again, 0.975)-threshold
+	ranked = rank(scores, positive)
+	// From the whole interval towards the threshold in steps of 1 %: the first band
+	// that leaves few enough undecided.
+	for part := 1.0; part > 0.005; part -= 0.01 {
+		p := Point{threshold, [2]float64{threshold - part*max(low, 0), threshold + part*max(high, 0)}}
+		if ranked.at(p).undecided() <= r.MaxUndecided {
 			return p, nil
 		}
 	}

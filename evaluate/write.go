@@ -106,7 +106,13 @@ func (e *Evaluation) Lines() string {
 	for _, p := range append([]Part{all}, e.Parts...) {
 		switch {
 		case p.Missing != "":
-			fmt.Fprintf(&b, "  %s: %s\n", p.Value, p.Missing)
+			fmt.Fprintf(&b, "  %s: %s", p.Value, p.Missing)
+			for _, name := range []string{"sensitivity", "specificity"} {
+				if f, ok := p.Figures[name]; ok {
+					fmt.Fprintf(&b, ", %s %s", name, f)
+				}
+			}
+			fmt.Fprintln(&b)
 		case p.Colour != nil:
 			fmt.Fprintf(&b, "  %s: AUROC %s, colour alone %s, difference %s\n", p.Value, p.Figures["auroc"], p.Colour.AUROC, p.Colour.Difference)
 		case p.Value != "all":
@@ -121,8 +127,12 @@ func (e *Evaluation) Lines() string {
 		}
 	}
 	if c := e.Chosen; c != nil {
-		fmt.Fprintf(&b, "new operating point %s (%s), no decision %s; on %s: sensitivity %s, specificity %s\n",
-			short(c.Threshold), c.Rule, interval(c.Abstain[:]), c.On, c.Sensitivity, c.Specificity)
+		band := "no band"
+		if c.Abstain[0] < c.Abstain[1] {
+			band = "no decision from " + interval(c.Abstain[:])
+		}
+		fmt.Fprintf(&b, "new operating point %s (%s), %s; on %s: sensitivity %s, specificity %s\n",
+			short(c.Threshold), c.Rule, band, c.On, c.Sensitivity, c.Specificity)
 	}
 	for _, n := range e.Notes {
 		fmt.Fprintf(&b, "note: %s\n", n)

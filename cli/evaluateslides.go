@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bcc/dataset"
+	"bcc/detect"
+	"bcc/evaluate"
+	"bcc/fault"
+	"bcc/model"
+	"bcc/report"
+	"bcc/wsi"
+)
+
+// resultsDir holds, under --out, the results of the slides that were walked: a run
+// that was stopped goes on from them.
+const resultsDir = "results"
+
+// scoreSlides walks the slides of the wanted splits as detect does. A slide that
+// fails is an error: figures over the rest would be better than the truth.
+func (f *evaluateFlags) scoreSlides(cmd *cobra.Command, s *scored, dir string, b *model.Bundle, std Streams) error {
+	ctx := cmd.Context()
+	set, err := openSlides(ctx, dir, s.data.Kind, f.positive)
+	if err != nil {
+		return err
+	}
+	slides := slices.DeleteFunc(slices.Clone(set.Slides), func(sl dataset.Slide) bool { return !f.wants(sl.Split) })
+	if f.by != "" && len(slides) > 0 && !slices.ContainsFunc(slides, func(sl dataset.Slide) bool { return set.Value(sl, f.by) != "" }) {
+		return fault.New(fault.Invalid, "--by %s: the table has no such column, or nothing in it", f.by)
+	}
+	s.data.SHA256, s.notes = set.Digest(), append(s.notes, set.Notes...)
+	s.point = evaluate.Point{Threshold: b.Card.Threshold()}
+	s.point.Abstain = operatingPoint(&b.Card).Abstain
+	s.source = "0.5: the card names no operating point, and 0.5 is no clinical threshold"
+	if o := b.Card.OperatingPoint; o != nil {
+		s.source = "the model's card"
+		if o.ChosenOn != "" {
+			s.source += ", chosen on " + o.ChosenOn
+		}
+	}
+	if s.data.About == "" && synthetic(slides) {
+		s.data.About = "Synthetic slides of bcc synth, no patient's: every figure here is about drawings of tissue, none about basal cell carcinoma."
+	}
+
+	ends, err := f.walk(cmd, slides, std)
+	if err != nil {
+		return err
+	}
+	for i, end := range ends {
+		sl := slides[i]
+		s.rows = append(s.rows, evaluate.Prediction{Split: sl.Split, Sample: evaluate.Sample{
+			Name: sl.Name, Group: sl.Group, Part: set.Value(sl, f.by), Positive: sl.Positive(), Score: end.Result.Score,
+		}})
+	}
+	for i, end := range ends {
+		if len(f.measured(s.rows)) == len(s.rows) || slides[i].Split == f.split || f.site != "" && slides[i].Split == dataset.Test {
+			if err := s.addLesions(slides[i], end); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func openSlides(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {
+	cfg := dataset.SlidesConfig{Positive: positive}
+	if kind == kindCobra {
+		return dataset.Cobra(ctx, dir, cfg)
+	}
+	return dataset.Slides(ctx, dir, cfg)
+}
+
+// walk runs detect over the slides; results that are there are not made again.
+func (f *evaluateFlags) walk(cmd *cobra.Command, slides []dataset.Slide, std Streams) ([]detect.End, error) {
+	if len(slides) == 0 {
+		return nil, nil
+	}
+	d, e, err := openDetector(cmd, f.detectFlags, std)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]detect.Item, len(slides))
+	for i, sl := range slides {
+		items[i] = detect.Item{Name: sl.Name, Path: sl.Path}
+	}
+	ctx := cmd.Context()
+	watch := newProgress(std.Err, len(items))
+	ends := d.List(ctx, items, filepath.Join(f.out, resultsDir), f.jobs, watch)
+	watch.Close()
+	if err := e.Close(); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	if stopped := ctx.Err(); stopped != nil && unfinished(ends) {
+		fmt.Fprintln(std.Err, "bcc: run the same command again to go on where it stopped")
+		return nil, stopped
+	}
+	if err := firstFailure(ends); err != nil {
+		return nil, fault.Hint(fault.New(fault.Of(err), "no figures without all slides: %w", err), "mend the slide, or take it out of the table and say so")
+	}
+	return ends, nil
+}
+
+// addLesions compares the lesions found on a slide with those known of it, where
+// there is a file that says.
+func (s *scored) addLesions(sl dataset.Slide, end detect.End) error {
+	truth := sl.Beside(".geojson")
+	if truth == "" {
+		return nil
+	}
+	size := wsi.Size{W: end.Result.Slide.WidthPx, H: end.Result.Slide.HeightPx}
+	overlap, hits, err := evaluate.CompareLesions(filepath.Join(end.Dir, report.LesionsFile), truth, size)
+	if err != nil {
+		return err
+	}
+	l := evaluate.SlideLesions{Group: sl.Group, Positive: sl.Positive(), Overlap: overlap, Hits: hits}
+	for _, found := range end.Result.Lesions {
+		l.FoundMM2 += found.AreaMM2
+	}
+	s.lesions = append(s.lesions, l)
+	return nil
+}
+
+// synthetic reports whether slides come from bcc synth: its truth lies beside each.
+func synthetic(slides []dataset.Slide) bool {
+	return len(slides) > 0 && !slices.ContainsFunc(slides, func(sl dataset.Slide) bool {
+		return sl.Beside(".geojson") == "" || sl.Beside(".mask.tif") == "" || sl.Beside(".json") == ""
+	})
+}
+
+// positiveName is what a model calls its positive class.
+func positiveName(c *model.Card) string {
+	if i := c.Positive(); i >= 0 {
+		return c.ClassNames[i]
+	}
+	return ""
+}
+
+// isBCC reports whether a class is basal cell carcinoma by its name.
+func isBCC(name string) bool {
+	return slices.Contains([]string{"bcc", "basal cell carcinoma", "basal-cell-carcinoma"}, strings.ToLower(strings.TrimSpace(name)))
+}
+
+func hasColumn(columns []string, name string) bool { return slices.Contains(columns, name) }
