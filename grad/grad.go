@@ -136,6 +136,9 @@ func (g *Graph) Input(name string, shape ...int) Value {
 			return g.fail("input %s: shape %v", name, shape)
 		}
 	}
+	if slices.ContainsFunc(g.inputs, func(i int) bool { return g.values[i].name == name }) {
+		return g.fail("input %s comes twice", name)
+	}
 	v := g.add(value{Type: Type{onnx.Float32, shape}, name: name, made: -1})
 	if v.id > 0 {
 		g.inputs = append(g.inputs, v.id-1)

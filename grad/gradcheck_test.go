@@ -129,7 +129,13 @@ func TestAProgramSaysWhatItCannotLearn(t *testing.T) {
 		"one element":     func(g *grad.Graph) grad.Value { return g.Param("x", grad.Fill(0), 2).Exp() },
 		"no open extents": func(g *grad.Graph) grad.Value { return g.Input("x", grad.Batch).Mul(g.Param("p", grad.Fill(0), 1)) },
 		"has no gradient": func(g *grad.Graph) grad.Value { return g.Param("x", grad.Fill(0), 1).Sign() },
-		"dropout":         func(g *grad.Graph) grad.Value { return g.Param("x", grad.Fill(0), 1).Dropout("noise", 0) },
+		"input noise comes twice": func(g *grad.Graph) grad.Value {
+			return g.Param("x", grad.Fill(0), 1).Dropout("noise", 0.5).Dropout("noise", 0.5)
+		},
+		"(N, Classes) twice": func(g *grad.Graph) grad.Value { // else one row of targets would stand for all
+			return g.Param("x", grad.Fill(0), 2, 3).CrossEntropy(g.Input("target", 1, 3), g.Input("weight", 2))
+		},
+		"dropout": func(g *grad.Graph) grad.Value { return g.Param("x", grad.Fill(0), 1).Dropout("noise", 0) },
 	} {
 		g := grad.New("broken")
 		_, err := g.Program(body(g), 1)
