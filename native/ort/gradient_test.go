@@ -121,3 +121,42 @@ func TestTheEngineFindsTheGradientOfASlideHead(t *testing.T) {
 	}
 	checkProgram(t, p, inputs, gradtest.Widen(n.Weights.Params))
 }
+
+func TestTheEngineRunsASlideHeadOnAnyNumberOfPatches(t *testing.T) {
+	t.Parallel()
+	n, err := net.BuildMIL(net.MILConfig{Features: 24, Project: 16, Attend: 8})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := n.Model()
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := openGraph(t, m.Marshal())
+	for _, patches := range []int{1, 2, 333} {
+		x, data := gradtest.New(patches, 24), make([]float32, patches*24)
+		for i := range data {
+			data[i] = float32(math.Sin(float64(i)))
+			x.Data[i] = float64(data[i])
+		}
+		want, err := gradtest.Run(m, map[string]*gradtest.Tensor{net.Embeddings: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := g.Eval(t.Context(), []ort.Tensor{{Name: net.Embeddings, Shape: wide(x.Shape), Data: data}}, []string{net.Output, net.Attention})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range got {
+			exact := want[o.Name]
+			if len(o.Data) != len(exact.Data) {
+				t.Fatalf("%d patches: %s has %d elements, want %d", patches, o.Name, len(o.Data), len(exact.Data))
+			}
+			for i, v := range o.Data {
+				if math.Abs(float64(v)-exact.Data[i]) > 1e-6 { // of numbers up to 1
+					t.Fatalf("%d patches: %s: element %d is %v, in float64 %v", patches, o.Name, i, v, exact.Data[i])
+				}
+			}
+		}
+	}
+}
