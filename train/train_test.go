@@ -17,6 +17,7 @@ import (
 	"bcc/fault"
 	"bcc/grad"
 	"bcc/train"
+	"bcc/train/traintest"
 )
 
 const micro = 4
@@ -47,12 +48,12 @@ func run(t *testing.T, c train.Config, j train.Job) train.Outcome {
 func onRanks(ctx context.Context, n int, c train.Config, make func(rank int) train.Job) ([]train.Outcome, []error) {
 	outs, errs := slices.Repeat([]train.Outcome{{}}, n), slices.Repeat([]error{nil}, n)
 	var eg errgroup.Group
-	for r, w := range worlds(n) {
+	for r, w := range traintest.World(n) {
 		eg.Go(func() error {
 			j := make(r)
 			j.World = w
 			outs[r], errs[r] = train.Run(ctx, c, j)
-			return errors.Join(w.Close())
+			return w.Close()
 		})
 	}
 	_ = eg.Wait()
