@@ -130,7 +130,7 @@ func (g *Graph) cut(finals []final, stages int) []Stage {
 		}
 		at[n], used = stage, stage
 		done += size[n]
-		if stage < stages-1 && done < g.params.len && done*stages >= g.params.len*(stage+1) {
+		if size[n] > 0 && stage < stages-1 && done < g.params.len && done*stages >= g.params.len*(stage+1) {
 			stage++
 		}
 	}

@@ -72,9 +72,11 @@ var (
 var recipes = []recipe{
 	{"baseline", 128, 2, true, [3]float32{}, one, baseline},
 	{"mobilenetv3-small", 32, 0, false, imageNetMean, imageNetStd, mobileNetV3Small},
-	{"resnet18", 32, 0, false, imageNetMean, imageNetStd, resNet(basic, 2, 2, 2, 2)},
-	{"resnet34", 32, 0, false, imageNetMean, imageNetStd, resNet(basic, 3, 4, 6, 3)},
-	{"resnet50", 32, 0, false, imageNetMean, imageNetStd, resNet(bottleneck, 3, 4, 6, 3)},
+	{"resnet10-slim", 32, 0, false, imageNetMean, imageNetStd, slim(1, 1, 1, 1)},
+	{"resnet18-slim", 32, 0, false, imageNetMean, imageNetStd, slim(2, 2, 2, 2)},
+	{"resnet18", 32, 0, false, imageNetMean, imageNetStd, resNet(basic, 64, 2, 2, 2, 2)},
+	{"resnet34", 32, 0, false, imageNetMean, imageNetStd, resNet(basic, 64, 3, 4, 6, 3)},
+	{"resnet50", 32, 0, false, imageNetMean, imageNetStd, resNet(bottleneck, 64, 3, 4, 6, 3)},
 }
 
 // Names returns the names that Build knows.
