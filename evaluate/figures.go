@@ -110,7 +110,7 @@ func over(groups []string, positive []bool, c Config, n int, figures func(times,
 			measured[i].Interval, measured[i].Resamples = iv.ends(), iv.Rounds
 		}
 	}
-	if n := countGroups(groups); n < fewGroups && n < len(groups) {
+	if different := countGroups(groups); different < fewGroups && different < len(groups) {
 		single := make([]string, len(groups))
 		for i := range single {
 			single[i] = strconv.Itoa(i)

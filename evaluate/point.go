@@ -91,6 +91,7 @@ func Choose(scores []float64, positive []bool, groups []string, r Rule) (Point, 
 	// that leaves few enough undecided.
 	for part := 1.0; part > 0.005; part -= 0.01 {
 		p := Point{threshold, [2]float64{threshold - part*max(low, 0), threshold + part*max(high, 0)}}
+		p.Abstain[0], p.Abstain[1] = math.Floor(p.Abstain[0]*1e4)/1e4, math.Ceil(p.Abstain[1]*1e4)/1e4 // as results have scores
 		if ranked.at(p).undecided() <= r.MaxUndecided {
 			return p, nil
 		}
