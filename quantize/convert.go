@@ -70,6 +70,10 @@ type quantized struct {
 }
 
 func (c *converter) node(n *onnx.Node) error {
+	if c.gone[n] {
+		c.renamed[n.Outputs[0]] = c.renamed[n.Inputs[0]]
+		return nil
+	}
 	changed := *n
 	changed.Inputs = slices.Clone(n.Inputs)
 	for i, in := range changed.Inputs {
@@ -91,16 +95,25 @@ func (c *converter) node(n *onnx.Node) error {
 
 // bytes sends a value through bytes, if that is planned; readers read what comes out.
 func (c *converter) bytes(value string) {
-	source, ok := c.source[value]
-	if !ok {
+	if !c.plan.bytes(value) {
 		return
 	}
-	scale, zero := c.ranges[source].step()
+	scale, zero := c.span(value).step()
 	scaleName, zeroName := c.scalar(value, scale, zero)
 	q, dq := c.fresh(value+"_u8"), c.fresh(value+"_back")
 	c.add("QuantizeLinear", []string{value, scaleName, zeroName}, q)
 	c.add("DequantizeLinear", []string{q, scaleName, zeroName}, dq)
 	c.renamed[value] = dq
+}
+
+// span returns the range of a value in bytes.
+func (c *converter) span(value string) span {
+	source := c.source[value]
+	s := c.ranges[source]
+	if c.floor[source] {
+		s.low = 0
+	}
+	return s
 }
 
 func (c *converter) scalar(value string, scale float32, zero uint8) (scaleName, zeroName string) {
@@ -113,7 +126,7 @@ func (c *converter) scalar(value string, scale float32, zero uint8) (scaleName, 
 
 // product replaces the constants of a node that is fed from value in bytes.
 func (c *converter) product(n *onnx.Node, value string, w weight) error {
-	scale, _ := c.ranges[c.source[value]].step()
+	scale, _ := c.span(value).step()
 	var bias []float32
 	if w.bias != nil {
 		var err error

@@ -41,6 +41,8 @@ type plan struct {
 	weight map[*onnx.Node]weight
 	layers int
 	inside map[*onnx.Node]bool // that run in bytes
+	floor  map[string]bool     // values whose range begins at zero, for a Relu that comes later
+	gone   map[*onnx.Node]bool // those Relus
 }
 
 // weight says where the output channels of a product's weights lie.
@@ -65,6 +67,7 @@ func newPlan(m *onnx.Model) (*plan, error) {
 	p := &plan{
 		constants: map[string]*onnx.Tensor{}, readers: map[string][]*onnx.Node{}, outputs: map[string]bool{},
 		source: map[string]string{}, weight: map[*onnx.Node]weight{}, inside: map[*onnx.Node]bool{},
+		floor: map[string]bool{}, gone: map[*onnx.Node]bool{},
 	}
 	for _, t := range m.Graph.Initializers {
 		p.constants[t.Name] = t
@@ -101,6 +104,10 @@ func newPlan(m *onnx.Model) (*plan, error) {
 
 // node decides about one node; those before it are decided.
 func (p *plan) node(n *onnx.Node) {
+	if p.gone[n] {
+		p.source[n.Outputs[0]] = p.source[n.Inputs[0]]
+		return
+	}
 	switch p.kind(n) {
 	case product:
 		p.layers++
@@ -233,9 +240,31 @@ func (p *plan) give(n *onnx.Node) {
 	end := p.end(n)
 	if end != n.Outputs[0] {
 		p.inside[p.readers[n.Outputs[0]][0]] = true
+	} else if r := p.reluBehind(end); r != nil {
+		p.floor[end], p.gone[r], p.inside[r] = true, true, true
 	}
 	if !p.outputs[end] {
 		p.mark(end)
+	}
+}
+
+// reluBehind returns the Relu that comes after value with nothing between but what
+// moves values, as where pooling comes first because it leaves less to clip. Bytes
+// that begin at zero have clipped already.
+func (p *plan) reluBehind(value string) *onnx.Node {
+	for {
+		r := p.readers[value]
+		if len(r) != 1 || p.outputs[value] {
+			return nil
+		}
+		switch next := r[0]; {
+		case next.Op == "Relu" && p.kind(next) == clip && !p.outputs[next.Outputs[0]]:
+			return next
+		case p.kind(next) == move:
+			value = next.Outputs[0]
+		default:
+			return nil
+		}
 	}
 }
 

@@ -72,14 +72,14 @@ func TestItKeepsWhatANetworkSays(t *testing.T) {
 		float       string  // what has no integer kernel
 		within      float64 // on pictures that were not calibrated on; measured 0.08 and 0.26; unrelated networks: 1.4
 	}{
-		{"resnet18", 48, 3, 21, "map[Flatten:1]", 0.15},
+		{"resnet18", 32, 3, 21, "map[Flatten:1]", 0.15},
 		{"mobilenetv3-small", 64, 12, 54, "map[HardSigmoid:9 HardSwish:19]", 0.4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			m := build(t, c.name, c.px)
 			before := m.Marshal()
-			got, err := quantize.Network(t.Context(), m, pictures(1, c.batches, 4, c.px), onCPU, quantize.Config{})
+			got, err := quantize.Network(t.Context(), m, pictures(1, c.batches, 4, c.px), onCPU, quantize.Config{Keep: []float64{1}})
 			if err != nil {
 				t.Fatal(err)
 			}
