@@ -1,0 +1,376 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"bcc/augment"
+	"bcc/fault"
+	"bcc/grad"
+	"bcc/model"
+	"bcc/native/ort"
+	"bcc/train"
+)
+
+// Tasks of bcc train.
+const (
+	taskPatch = "patch"
+	taskSlide = "slide"
+)
+
+// Where a run leaves its files, in OUT.
+const (
+	trainedDir    = "model"
+	checkpointDir = "checkpoint"
+	historyFile   = "history.csv"
+	runFile       = "run.json"
+)
+
+// programStages is in how many parts a step's gradient is sent to the other ranks.
+// It is the same for any number of ranks, so that they all compute the same bits.
+const programStages = 4
+
+// trainFlags are the flags of bcc train.
+type trainFlags struct {
+	task       string
+	data       string
+	dataset    string
+	out        string
+	arch       string
+	epochs     int
+	batch      int
+	micro      int
+	rate       float64
+	decay      float64
+	warmup     float64
+	clip       float64
+	dropout    float64
+	seed       uint64
+	patience   int
+	bestBy     string
+	augment    string
+	positive   string
+	mpp        float64
+	card       string
+	resume     bool
+	every      int
+	workers    int
+	device     string
+	enginePath string
+	collective string
+
+	// of task slide
+	bags    string
+	encoder string
+	patches int
+}
+
+func newTrain(std Streams) *cobra.Command {
+	var f trainFlags
+	cmd := &cobra.Command{
+		Use:   "train --task patch|slide --data DIR --out DIR",
+		Short: "Train a model on labelled tiles or slides",
+		Long: `Trains on the split train of a labelled data set, chooses the epoch by the split
+val, and writes OUT/model (network and card, as bcc detect takes it), OUT/history.csv,
+OUT/run.json and OUT/checkpoint, from which --resume goes on.
+
+  patch  a network that classifies patches, from labelled tiles or slides with masks
+  slide  a head that judges a slide by the embeddings of its patches (bcc embed),
+         from one label a slide; its attention is the heat map
+
+mpirun -np N bcc train … trains the same run on N processes.`,
+		Example: `  bcc train --task patch --data tiles/ --mpp 0.5 --out run1
+  bcc train --task slide --data slides/ --bags bags/ --model encoder/ --out run2
+  mpirun -np 4 bcc train --task patch --data tiles/ --mpp 0.5 --out run1 --resume`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd, f, std) },
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&f.task, "task", "", "patch or slide")
+	fs.StringVar(&f.data, "data", "", "folder of the data set: labels.csv and its files, or COBRA's tables")
+	fs.StringVar(&f.out, "out", "", "folder for the model, the history and the checkpoint")
+	fs.StringVar(&f.dataset, "dataset", "auto", "tiles, slides or cobra; auto: by the tables and the endings of the files")
+	fs.StringVar(&f.arch, "arch", "", "network; empty: mobilenetv3-small for patches, mil for slides")
+	fs.IntVar(&f.epochs, "epochs", 20, "how often every sample is seen")
+	fs.IntVar(&f.batch, "batch", 0, "samples a step, over all processes; 0: 32 patches, 8 slides")
+	fs.IntVar(&f.micro, "micro-batch", 0, "samples computed at once, which batch norm sees; 0: 8 patches, 1 slide")
+	fs.Float64Var(&f.rate, "lr", 0, "highest learning rate; 0: 1e-3 for patches, 3e-4 for slides")
+	fs.Float64Var(&f.decay, "decay", 0.05, "weight decay")
+	fs.Float64Var(&f.warmup, "warmup", 0.05, "part of all steps in which the learning rate grows")
+	fs.Float64Var(&f.clip, "clip", 5, "longest gradient, longer ones are shortened; 0: any")
+	fs.Float64Var(&f.dropout, "dropout", 0.2, "part of the features that is hidden in training, 0 to below 1")
+	fs.Uint64Var(&f.seed, "seed", 1, "seed of the first weights, the order of samples and every draw")
+	fs.IntVar(&f.patience, "patience", 0, "stop after so many epochs without a better one; 0: never")
+	fs.StringVar(&f.bestBy, "best-by", string(train.ByAUROC), "figure of the validation that chooses the epoch: auroc or loss")
+	fs.StringVar(&f.augment, "augment", string(augment.Full), "how much patches are changed: none, light or full")
+	fs.StringVar(&f.positive, "positive", "", "label of the positive class; empty: BCC, carcinoma, tumour or 1")
+	fs.Float64Var(&f.mpp, "mpp", 0, "scale of the patches in µm per pixel; 0: as --card says")
+	fs.StringVar(&f.card, "card", "", "JSON file with what the model's card shall say: name, description, licence, training.data, …")
+	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, from bcc embed (task slide)")
+	fs.StringVar(&f.encoder, "model", "", "model that made the embeddings; it becomes part of the trained one (task slide)")
+	fs.IntVar(&f.patches, "patches", 1024, "patches drawn from a slide at a time (task slide)")
+	fs.BoolVar(&f.resume, "resume", false, "go on from OUT/checkpoint where there is one")
+	fs.IntVar(&f.every, "checkpoint-steps", 0, "write a checkpoint after so many steps; 0: every 5 minutes. One is always written after an epoch")
+	fs.IntVar(&f.workers, "workers", 0, "goroutines that compute; 0: one a core, shared with other processes of the run on this machine")
+	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or cuda:n")
+	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
+	fs.StringVar(&f.collective, "collective", "auto", "how processes meet: auto, none, mpi or nccl")
+	return cmd
+}
+
+// check refuses flags that make no sense before anything is read.
+func (f *trainFlags) check(cmd *cobra.Command) error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fault.New(fault.Invalid, format, args...)) }
+	if f.task != taskPatch && f.task != taskSlide {
+		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--task %q: want patch or slide", f.task), "%s --help shows examples", cmd.CommandPath()))
+	}
+	if f.data == "" {
+		add("--data: name the folder of the data set")
+	}
+	if f.out == "" {
+		add("--out: name a folder for the model")
+	}
+	if f.micro < 0 || f.batch < 0 {
+		add("--batch %d, --micro-batch %d: want 0 or more", f.batch, f.micro)
+	}
+	if !(f.dropout >= 0 && f.dropout < 1) {
+		add("--dropout %v: want a part from 0 to below 1", f.dropout)
+	}
+	if !slices.Contains(augment.Levels(), augment.Level(f.augment)) {
+		add("--augment %q: want none, light or full", f.augment)
+	}
+	if f.workers < 0 {
+		add("--workers %d: want 0 or more", f.workers)
+	}
+	if f.task == taskSlide {
+		if f.bags == "" || f.encoder == "" {
+			errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--task slide needs --bags, the slides' embeddings, and --model, what made them"),
+				"bcc embed --model DIR --out BAGS SLIDES… makes them"))
+		}
+		if f.patches < 1 {
+			add("--patches %d: want 1 or more", f.patches)
+		}
+	}
+	f.setDefaults()
+	if err := f.config(1).Validate(); err != nil {
+		errs = append(errs, fault.New(fault.Invalid, "%w", err))
+	}
+	return errors.Join(errs...)
+}
+
+// setDefaults fills in what depends on the task.
+func (f *trainFlags) setDefaults() {
+	patch := f.task == taskPatch
+	either := func(patches, slides int) int {
+		if patch {
+			return patches
+		}
+		return slides
+	}
+	if f.micro == 0 {
+		f.micro = either(8, 1)
+	}
+	if f.batch == 0 {
+		f.batch = max(either(32, 8)/f.micro, 1) * f.micro
+	}
+	if f.rate == 0 {
+		f.rate = float64(either(10, 3)) * 1e-4
+	}
+	if f.arch == "" {
+		f.arch = "mil"
+		if patch {
+			f.arch = "mobilenetv3-small"
+		}
+	}
+}
+
+// config returns how to train.
+func (f *trainFlags) config(workers int) train.Config {
+	c := train.DefaultConfig()
+	c.Seed, c.Epochs, c.Batch = f.seed, f.epochs, f.batch
+	c.Rate, c.Decay, c.Warmup, c.Clip = f.rate, f.decay, f.warmup, f.clip
+	c.BestBy, c.Patience = train.Criterion(f.bestBy), f.patience
+	c.Workers, c.Resume, c.CheckpointSteps = workers, f.resume, f.every
+	c.Checkpoint = filepath.Join(f.out, checkpointDir)
+	c.History = filepath.Join(f.out, historyFile)
+	return c
+}
+
+// trainTask is what a task brings to the loop.
+type trainTask struct {
+	program *grad.Program
+	weights grad.Weights
+	train   train.Samples
+	val     train.Samples
+	data    trainData
+	facts   []train.Fact
+	classes int
+	// logits writes those of the validation's samples from lo to hi-1, a row each, as
+	// the deployed model gives them.
+	logits func(ctx context.Context, w grad.Weights, lo, hi int, out []float32) error
+	// bundle returns the trained model's card and its other files.
+	bundle func(w grad.Weights) (model.Card, map[string][]byte, error)
+}
+
+func runTrain(cmd *cobra.Command, f trainFlags, std Streams) (err error) {
+	ctx := cmd.Context()
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	if err := ort.Load(libraryPaths(f.enginePath)...); err != nil {
+		return err
+	}
+	roomForNativeCalls()
+	world, err := openWorld(ctx, f.collective, std.Err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = leaveWorld(world, err) }()
+	if world.Rank() > 0 { // one voice for all
+		std.Out, std.Err = io.Discard, io.Discard
+	} else if err := writable(f.out); err != nil {
+		return err
+	}
+
+	t, err := f.open(ctx, std.Err)
+	if err != nil {
+		return err
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	f.say(std.Err, t)
+	if world.Rank() == 0 {
+		if err := f.writeRun(cmd, t, world.Size()); err != nil {
+			return err
+		}
+	}
+	watch := newTrainProgress(std.Err)
+	defer watch.Close()
+	out, err := train.Run(ctx, f.config(f.workersHere()), train.Job{
+		Program: t.program, Weights: t.weights, World: world,
+		Engine:   trainEngine{device: deviceHere(f.device), notes: std.Err},
+		Samples:  t.train,
+		Facts:    t.facts,
+		Validate: func(ctx context.Context, w grad.Weights) (train.Metrics, error) { return t.validate(ctx, world, w) },
+		Keep:     func(w grad.Weights, e train.Epoch) error { return f.keep(cmd, t, w, e) },
+		Watch:    watch,
+	})
+	watch.Close()
+	if err != nil {
+		if ctx.Err() != nil {
+			fmt.Fprintln(std.Err, "bcc: run the same command with --resume to go on where it stopped")
+		}
+		return err
+	}
+	if world.Rank() == 0 { // again: a run that was resumed at its end kept nothing
+		if err := f.keep(cmd, t, out.Weights, out.Best); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(std.Out, "epoch %d of %d was the best: validation loss %.4f, AUROC %s\n%s\n",
+		out.Best.Epoch+1, len(out.History), out.Best.Validation.Loss, share(out.Best.Validation.AUROC), filepath.ToSlash(filepath.Join(f.out, trainedDir)))
+	return unwrittenIf(err)
+}
+
+// open reads the data and describes the network.
+func (f *trainFlags) open(ctx context.Context, notes io.Writer) (*trainTask, error) {
+	kind, err := kindOf(f.data, f.dataset)
+	if err != nil {
+		return nil, err
+	}
+	if f.task == taskSlide {
+		return f.openSlides(ctx, kind, notes)
+	}
+	return f.openPatches(ctx, kind, notes)
+}
+
+// check refuses splits that nothing can be learned from or measured on.
+func (t *trainTask) check() error {
+	for _, s := range []struct {
+		name    string
+		samples train.Samples
+	}{{"train", t.train}, {"val", t.val}} {
+		seen := map[int]bool{}
+		for i := range s.samples.Len() {
+			seen[s.samples.Class(i)] = true
+		}
+		if len(seen) < 2 {
+			return fault.Hint(fault.New(fault.Invalid, "%s: split %s has %d samples of %d classes, want two classes or more", t.data.Name, s.name, s.samples.Len(), len(seen)),
+				"the column split of the table says which samples are for training (train) and which choose the epoch (val)")
+		}
+	}
+	return nil
+}
+
+// validate measures weights on the validation split: every rank its part of the
+// samples, through the same path as detect's.
+func (t *trainTask) validate(ctx context.Context, world train.Collective, w grad.Weights) (train.Metrics, error) {
+	n := t.val.Len()
+	lo, hi := n*world.Rank()/world.Size(), n*(world.Rank()+1)/world.Size()
+	all := make([]float32, n*t.classes) // zero where the other ranks write
+	if lo < hi {
+		if err := t.logits(ctx, w, lo, hi, all[lo*t.classes:hi*t.classes]); err != nil {
+			return train.Metrics{}, err
+		}
+	}
+	if err := world.AllReduce(ctx, all); err != nil {
+		return train.Metrics{}, err
+	}
+	return train.Measure(all, t.classes, t.val.Class)
+}
+
+// workersHere is the number of goroutines that compute in this process.
+func (f *trainFlags) workersHere() int {
+	if f.workers > 0 {
+		return f.workers
+	}
+	return max(cores/localRanks(), 1)
+}
+
+// localRanks is how many processes of the run share this machine, as launchers say.
+func localRanks() int {
+	for _, name := range []string{"OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "LOCAL_WORLD_SIZE"} {
+		if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+			return n
+		}
+	}
+	return 1
+}
+
+// deviceHere gives each process of a machine a GPU of its own where "cuda" was asked
+// for without a number.
+func deviceHere(device string) string {
+	if device != "cuda" {
+		return device
+	}
+	for _, name := range []string{"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "LOCAL_RANK"} {
+		if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n >= 0 {
+			return "cuda:" + strconv.Itoa(n)
+		}
+	}
+	return device
+}
+
+// say tells what is about to be trained on what.
+func (f *trainFlags) say(w io.Writer, t *trainTask) {
+	for _, n := range t.data.Notes {
+		fmt.Fprintf(w, "bcc: note: %s\n", printable(n))
+	}
+	n := 0
+	for _, p := range t.program.Params {
+		n += p.Shape.Len()
+	}
+	fmt.Fprintf(w, "%s, %d parameters; %s: %s\n", f.arch, n, printable(t.data.Name), printable(strings.TrimSpace(t.data.Summary)))
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"math/rand/v2"
+
+	"golang.org/x/sync/errgroup"
+
+	"bcc/augment"
+	"bcc/dataset"
+	"bcc/fault"
+	"bcc/grad"
+	"bcc/grad/net"
+	"bcc/model"
+	"bcc/train"
+	"bcc/wsi"
+)
+
+// pictures are samples that can be had as pixels: what a model in use sees.
+type pictures interface {
+	train.Samples
+	RGB(ctx context.Context, i int) (pix []byte, px int, err error)
+}
+
+// openPatches prepares the training of a patch classifier.
+func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writer) (*trainTask, error) {
+	template, err := f.template()
+	if err != nil {
+		return nil, err
+	}
+	if kind != kindTiles {
+		return nil, fault.New(fault.Unsupported, "%s holds %s: patches are learned from tiles", f.data, kind)
+	}
+	n, err := net.Describe(f.arch, net.Config{}) // for its normalisation alone
+	if err != nil {
+		return nil, err
+	}
+	changes, err := augmentation(f.augment)
+	if err != nil {
+		return nil, err
+	}
+	tiles, err := dataset.OpenTiles(ctx, f.data, dataset.TilesConfig{Positive: f.positive, Mean: n.Mean, Std: n.Std, Augment: changes})
+	if err != nil {
+		return nil, err
+	}
+	card, err := f.patchCard(template, tiles.Classes(), tiles.Px(), n)
+	if err != nil {
+		return nil, err
+	}
+	data := trainData{
+		Name: nameOf(f.data), Kind: kind, Digest: tiles.Digest(), Summary: tiles.Summary(), Notes: tiles.Notes(),
+		Splits: map[string]splitCount{},
+	}
+	for _, name := range []string{dataset.Train, dataset.Val, dataset.Test} {
+		data.Splits[name] = count(tiles.Split(name), tiles.Classes())
+	}
+	return f.patchTask(card, n, tiles.Px(), tiles.Split(dataset.Train), tiles.Split(dataset.Val), data)
+}
+
+// patchTask puts a network, its program and the data together.
+func (f *trainFlags) patchTask(card model.Card, n *net.Net, px int, learn, val pictures, data trainData) (*trainTask, error) {
+	c := net.Config{Classes: card.NumClasses, PatchPx: px, Seed: f.seed, Dropout: float32(f.dropout)}
+	deployed, err := net.Build(f.arch, c)
+	if err != nil {
+		return nil, err
+	}
+	c.Batch = f.micro
+	program, err := net.Train(f.arch, c, programStages)
+	if err != nil {
+		return nil, err
+	}
+	t := &trainTask{
+		program: program, weights: deployed.Weights, train: learn, val: val, data: data, classes: card.NumClasses,
+		facts: append(f.facts(data), train.Fact{Name: "augmentation", Value: f.augment}),
+	}
+	t.bundle = func(w grad.Weights) (model.Card, map[string][]byte, error) {
+		m, err := deployed.Graph.Deploy(w)
+		if err != nil {
+			return card, nil, err
+		}
+		return card, map[string][]byte{model.ModelFile: m.Marshal()}, nil
+	}
+	t.logits = func(ctx context.Context, w grad.Weights, lo, hi int, out []float32) error {
+		card, files, err := t.bundle(w)
+		if err != nil {
+			return err
+		}
+		b, err := model.Make(card, files)
+		if err != nil {
+			return err
+		}
+		return f.scorePictures(ctx, b, val, lo, hi, out)
+	}
+	return t, nil
+}
+
+// scorePictures runs the model in use over samples lo to hi-1.
+func (f *trainFlags) scorePictures(ctx context.Context, b *model.Bundle, s pictures, lo, hi int, out []float32) (err error) {
+	e, err := startEngine(ctx, b, engineFlags{device: deviceHere(f.device), enginePath: f.enginePath}, io.Discard)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := e.Close(); err == nil {
+			err = closed
+		}
+	}()
+	patches := make(chan wsi.Patch, 2*len(e.runners)*e.infos[0].Batch)
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.Go(func() error {
+		defer close(patches)
+		for i := lo; i < hi; i++ {
+			pix, _, err := s.RGB(ctx, i)
+			if err != nil {
+				return err
+			}
+			select {
+			case patches <- wsi.Patch{Index: i - lo, Pix: pix}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		return nil
+	})
+	eg.Go(func() error { return e.Score(ctx, patches, out) })
+	return eg.Wait()
+}
+
+// augmentation returns what changes patches, nil for none.
+func augmentation(level string) (dataset.Augment, error) {
+	cfg, err := augment.Of(augment.Level(level))
+	if err != nil || level == string(augment.None) {
+		return nil, err
+	}
+	a, err := augment.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return func(rng *rand.Rand, dst, src []byte, px int) { a.Apply(rng, dst, src, px) }, nil
+}

@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"bcc/bag"
+	"bcc/dataset"
+	"bcc/fault"
+	"bcc/grad"
+	"bcc/grad/net"
+	"bcc/model"
+	"bcc/native/ort"
+	"bcc/train"
+)
+
+// openSlides prepares the training of a slide head over the bags of embeddings that
+// bcc embed has made.
+func (f *trainFlags) openSlides(ctx context.Context, kind string, notes io.Writer) (*trainTask, error) {
+	template, err := f.template()
+	if err != nil {
+		return nil, err
+	}
+	if f.arch != "mil" {
+		return nil, fault.Hint(fault.New(fault.NotFound, "slide head %q: no such network", f.arch), "the network is mil")
+	}
+	set, err := slideSet(ctx, f.data, kind, f.positive)
+	if err != nil {
+		return nil, err
+	}
+	encoder, err := (&engineFlags{model: f.encoder}).bundle()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := encoder.EncoderDigest()
+	if err != nil {
+		return nil, err
+	}
+	data := trainData{
+		Name: nameOf(f.data), Kind: kind, Summary: set.Summary(), Notes: set.Notes, Splits: map[string]splitCount{},
+	}
+	splits := map[string]*bag.Samples{}
+	for _, name := range []string{dataset.Train, dataset.Val} {
+		s, err := f.bagsOf(set, name, digest)
+		if err != nil {
+			return nil, err
+		}
+		for _, slide := range s.Empty() {
+			data.Notes = append(data.Notes, fmt.Sprintf("slide %s is left out: no tissue was found on it", slide))
+		}
+		splits[name] = s
+		data.Splits[name] = count(s, set.Classes)
+	}
+	data.Digest = splits[dataset.Train].Digest() + "+" + splits[dataset.Val].Digest()
+	card := f.slideCard(template, encoder, set.Classes)
+	return f.slideTask(card, encoder, splits[dataset.Train], splits[dataset.Val], data)
+}
+
+// slideSet reads a set of labelled slides.
+func slideSet(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {
+	switch kind {
+	case kindCobra:
+		return dataset.Cobra(ctx, dir, dataset.SlidesConfig{})
+	case kindSlides:
+		return dataset.Slides(ctx, dir, dataset.SlidesConfig{Positive: positive})
+	}
+	return nil, fault.New(fault.Unsupported, "%s holds %s: a slide head is trained on slides", dir, kind)
+}
+
+// bagsOf finds the bags of a split, all made by the encoder.
+func (f *trainFlags) bagsOf(set *dataset.SlideSet, split, encoder string) (*bag.Samples, error) {
+	var bags []bag.Labelled
+	var missing []error
+	slides := set.Split(split)
+	for _, s := range slides {
+		l := bag.Labelled{Path: bag.Path(f.bags, s.Name), Name: s.Name, Class: s.Class, Group: s.Group}
+		if _, err := os.Stat(l.Path); err != nil {
+			missing = append(missing, fault.New(fault.NotFound, "slide %s: no bag %s", s.Name, l.Path))
+		}
+		bags = append(bags, l)
+	}
+	if n := len(missing); n > 0 {
+		if n > 10 {
+			missing = append(missing[:10], fault.New(fault.NotFound, "and %d more of %d slides", n-10, len(slides)))
+		}
+		return nil, fault.Hint(fault.New(fault.NotFound, "%w", errors.Join(missing...)), "bcc embed makes them: --model %s --out %s", f.encoder, f.bags)
+	}
+	s, err := bag.NewSamples(bags, f.patches)
+	if err != nil {
+		return nil, fmt.Errorf("split %s: %w", split, err)
+	}
+	if s.Encoder() != encoder {
+		return nil, fault.Hint(fault.New(fault.Invalid, "the bags in %s were made by another model (%.12s) than %s (%.12s)", f.bags, s.Encoder(), f.encoder, encoder),
+			"name the model that bcc embed was given")
+	}
+	return s, nil
+}
+
+// slideCard returns the card of a slide head: the template, the encoder's input, and
+// what is known here.
+func (f *trainFlags) slideCard(c model.Card, encoder *model.Bundle, classes []string) model.Card {
+	e := &encoder.Card
+	c.Kind, c.NumClasses = model.SlideHead, len(classes)
+	c.PatchSizePixels, c.SpacingUMPx, c.Transform, c.Input = e.PatchSizePixels, e.SpacingUMPx, e.Transform, e.Input
+	c.Output = model.Output{Name: net.Output, Type: model.Logits}
+	c.Embedding, _, _ = encoder.Embedding() // EncoderDigest has proved that there is one
+	if len(c.ClassNames) != len(classes) {
+		c.ClassNames = classes
+	}
+	c.PositiveClass = c.ClassNames[0]
+	f.describe(&c)
+	c.Training.Data += fmt.Sprintf("; embeddings by %s %s", e.Name, e.Version)
+	if e.Training != nil {
+		c.Training.Data += ", trained on: " + e.Training.Data
+	}
+	return c
+}
+
+// slideTask puts the head, its program and the bags together.
+func (f *trainFlags) slideTask(card model.Card, encoder *model.Bundle, learn, val *bag.Samples, data trainData) (*trainTask, error) {
+	c := net.MILConfig{
+		Features: learn.Dims(), Classes: card.NumClasses, Seed: f.seed,
+		Bags: f.micro, Patches: f.patches, Dropout: float32(f.dropout),
+	}
+	head, err := net.BuildMIL(c)
+	if err != nil {
+		return nil, err
+	}
+	program, err := net.TrainMIL(c, programStages)
+	if err != nil {
+		return nil, err
+	}
+	t := &trainTask{
+		program: program, weights: head.Weights, train: learn, val: val, data: data, classes: card.NumClasses,
+		facts: append(f.facts(data), train.Fact{Name: "patches a slide", Value: strconv.Itoa(f.patches)}),
+	}
+	t.bundle = func(w grad.Weights) (model.Card, map[string][]byte, error) {
+		m, err := head.Graph.Deploy(w)
+		if err != nil {
+			return card, nil, err
+		}
+		return card, map[string][]byte{model.ModelFile: encoder.ONNX, model.HeadFile: m.Marshal()}, nil
+	}
+	t.logits = func(ctx context.Context, w grad.Weights, lo, hi int, out []float32) error {
+		m, err := head.Graph.Deploy(w)
+		if err != nil {
+			return err
+		}
+		return f.scoreBags(ctx, m.Marshal(), f.bagPaths(val), lo, hi, out)
+	}
+	return t, nil
+}
+
+// scoreBags runs the head over whole bags, as detect does over whole slides.
+func (f *trainFlags) scoreBags(ctx context.Context, head []byte, paths []string, lo, hi int, out []float32) (err error) {
+	g, err := ort.OpenGraph([][]byte{head}, ort.GraphConfig{Device: deviceHere(f.device)})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closed := g.Close(); err == nil {
+			err = closed
+		}
+	}()
+	classes := len(out) / (hi - lo)
+	for i := lo; i < hi; i++ {
+		row, err := scoreBag(ctx, g, paths[i])
+		if err == nil && len(row) != classes {
+			err = fault.New(fault.Internal, "the head gives %d numbers, want %d", len(row), classes)
+		}
+		if err != nil {
+			return fmt.Errorf("bag %s: %w", paths[i], err)
+		}
+		copy(out[(i-lo)*classes:], row)
+	}
+	return nil
+}
+
+func scoreBag(ctx context.Context, g *ort.Graph, path string) ([]float32, error) {
+	b, err := bag.OpenFile(path)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	rows := make([]int, b.Len())
+	for i := range rows {
+		rows[i] = i
+	}
+	embeddings := make([]float32, b.Len()*b.Dims)
+	if err := b.Rows(embeddings, rows); err != nil {
+		return nil, err
+	}
+	in := ort.Tensor{Name: net.Embeddings, Shape: []int64{int64(b.Len()), int64(b.Dims)}, Data: embeddings}
+	out, err := g.Eval(ctx, []ort.Tensor{in}, []string{net.Output})
+	if err != nil {
+		return nil, err
+	}
+	return out[0].Data, nil
+}
+
+// bagPaths returns where the bags of samples lie.
+func (f *trainFlags) bagPaths(s *bag.Samples) []string {
+	paths := make([]string, s.Len())
+	for i := range paths {
+		paths[i] = bag.Path(f.bags, s.Name(i))
+	}
+	return paths
+}
