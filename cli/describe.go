@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"fmt"
+
 	"bcc/aggregate"
 	"bcc/detect"
 	"bcc/infer"
@@ -76,15 +78,21 @@ func reportCard(c *model.Card) report.Card {
 	}
 	if p := c.OperatingPoint; p != nil {
 		out.OperatingPoint.ChosenOn = p.ChosenOn
-		out.OperatingPoint.Sensitivity = rate("sensitivity", p.Sensitivity)
-		out.OperatingPoint.Specificity = rate("specificity", p.Specificity)
+		out.OperatingPoint.Sensitivity = rate("sensitivity", p, p.Sensitivity)
+		out.OperatingPoint.Specificity = rate("specificity", p, p.Specificity)
+	}
+	if k := c.Calibration; k != nil {
+		out.Calibration = fmt.Sprintf("temperature %.2f", k.Temperature)
+		if k.FittedOn != "" {
+			out.Calibration += ", fitted on " + k.FittedOn
+		}
 	}
 	return out
 }
 
-func rate(name string, r *model.Rate) *report.Metric {
+func rate(name string, p *model.OperatingPoint, r *model.Rate) *report.Metric {
 	if r == nil {
 		return nil
 	}
-	return &report.Metric{Name: name, Value: r.Value, Low: r.Low, High: r.High}
+	return &report.Metric{Name: name, Value: r.Value, Low: r.Low, High: r.High, Slides: p.Slides, Patients: p.Patients}
 }

@@ -21,9 +21,8 @@ func heatOf(m Model) heat {
 			Column: "attention",
 			Peak:   "attention",
 			Caption: "The colour is attention, not probability: how much the network looked at a place, relative to the place it looked at most, times the slide score. " +
-				"A place without colour did not count for the score; that does not say that it is healthy. ",
-			Limit: "The score is of the slide as a whole: the network weighs all patches by its attention and judges their sum. Outlined regions are where it looked, not what it measured; " +
-				"a slide can be called BCC without one.",
+				"A pale place counted little for the score; that does not say that it is healthy. An outlined region is where the network looked, not a measured tumour. ",
+			Limit: "The score is of the slide as a whole: the network weighs all patches by its attention and judges their sum. A slide can be called BCC without an outlined region.",
 		}
 	}
 	return heat{

@@ -58,6 +58,7 @@ type Card struct {
 	Licence        string
 	Metrics        []Metric
 	OperatingPoint OperatingPoint
+	Calibration    string // how scores were made probabilities
 	KnownFailures  []string
 	IntendedUse    string
 }
