@@ -75,11 +75,12 @@ func (l layer) byInput() Value {
 
 // byWeights picks the form.
 func (l layer) byWeights() Value {
-	pixels := l.oh * l.ow
+	light := l.c*l.m < 10*l.n*l.oh*l.ow
+	keeps := l.stride == 1 && l.apart == 1 && 2*l.pad == l.k-1
 	switch {
-	case l.groups > 1 || l.c < 16 && l.k > 1:
+	case l.groups > 1 || l.c < 16 && l.k > 3:
 		return l.correlated()
-	case l.k > 1 && l.stride == 1 && l.apart == 1 && 2*l.pad == l.k-1 && l.c*l.m < 10*l.n*pixels:
+	case l.k > 1 && light && keeps && min(l.h, l.wide) > l.pad:
 		return l.shifted()
 	default:
 		return l.columns()
@@ -116,10 +117,9 @@ func (l layer) shifted() Value {
 	if rows == 0 {
 		x, dy = x.Transpose(1, 0, 2, 3), dy.Transpose(1, 0, 2, 3)
 	}
-	x = x.pads(0, l.pad, 0, l.pad)
 	var xs, ys []Value
 	for i := range l.k {
-		xs = append(xs, x.Slice(3, i, i+l.ow))
+		xs = append(xs, x.pads(0, l.pad-i, 0, i-l.pad))
 		ys = append(ys, dy.pads(i-l.pad, 0, l.pad-i, 0))
 	}
 	dw := l.product(rows, ys[0].Concat(rows, ys[1:]...), xs[0].Concat(rows, xs[1:]...))
@@ -132,13 +132,18 @@ func (l layer) columns() Value {
 	if rows == 0 {
 		x, dy = x.Transpose(1, 0, 2, 3), dy.Transpose(1, 0, 2, 3)
 	}
-	if l.pad > 0 {
-		x = x.pads(l.pad, l.pad, l.pad, l.pad)
+	x = x.pads(l.pad, l.pad, l.pad, l.pad)
+	// Columns a stride apart are picked once for all taps that begin so many strides
+	// further on: picking single elements is the slow part.
+	phases := make([]Value, l.stride)
+	for p := range phases {
+		phases[p] = x.every(1, l.stride, 0, p, l.h+2*l.pad, (l.wide+2*l.pad-p+l.stride-1)/l.stride)
 	}
 	var taps []Value
 	for i := range l.k {
 		for j := range l.k {
-			taps = append(taps, x.every(l.stride, i*l.apart, j*l.apart, l.oh, l.ow))
+			left := j * l.apart
+			taps = append(taps, phases[left%l.stride].every(l.stride, 1, i*l.apart, left/l.stride, l.oh, l.ow))
 		}
 	}
 	cols := taps[0]
@@ -204,14 +209,13 @@ func (v Value) pads(top, left, bottom, right int) Value {
 	return v.one("Pad", nil, v.g.ints([]int{0, 0, top, left, 0, 0, bottom, right}))
 }
 
-// every keeps h×w elements of v (N, C, H, W), step apart, from (top, left) on.
-func (v Value) every(step, top, left, h, w int) Value {
-	if v.g == nil || step == 1 && slices.Equal(v.Shape()[2:], Shape{h, w}) {
+// every keeps h×w elements of v (N, C, H, W), down and right apart, from (top, left) on.
+func (v Value) every(down, right, top, left, h, w int) Value {
+	if v.g == nil || slices.Equal(v.Shape()[2:], Shape{h, w}) {
 		return v
 	}
-	end := func(lo, n int) int { return lo + (n-1)*step + 1 }
-	g := v.g
-	return v.one("Slice", nil, g.ints([]int{top, left}), g.ints([]int{end(top, h), end(left, w)}), g.ints([]int{2, 3}), g.ints([]int{step, step}))
+	g, bottom, end := v.g, top+(h-1)*down+1, left+(w-1)*right+1
+	return v.one("Slice", nil, g.ints([]int{top, left}), g.ints([]int{bottom, end}), g.ints([]int{2, 3}), g.ints([]int{down, right}))
 }
 
 // halfTurn turns v (M, C, K, K) by half a turn.

@@ -50,7 +50,7 @@ func pictures() []Case {
 		// From 16 channels on, gradients by the weights take other ways.
 		filter("convolution of many channels", 1, 3, grad.ConvConfig{Pad: 1}, 1, 16, 3, 4),
 		filter("convolution of many channels, stride 2", 1, 3, grad.ConvConfig{Stride: 2, Pad: 1}, 1, 16, 4, 3),
-		filter("convolution as one product", 2, 3, grad.ConvConfig{Pad: 1}, 2, 16, 2, 1),
+		filter("convolution as one product", 2, 3, grad.ConvConfig{Pad: 1}, 2, 16, 2, 2),
 		filter("convolution of weights that outweigh the pixels", 3, 3, grad.ConvConfig{Pad: 1}, 1, 4, 2, 1),
 		filter("convolution 1×1 of weights that outweigh the pixels", 4, 1, grad.ConvConfig{}, 2, 18, 2, 1),
 		filter("convolution 7×7, stride 2", 2, 7, grad.ConvConfig{Stride: 2, Pad: 3}, 1, 1, 9, 8),
