@@ -138,3 +138,25 @@ func TestASetNamesItsBadBags(t *testing.T) {
 		t.Errorf("only an empty bag: %v", err)
 	}
 }
+
+// About the median biopsy of COBRA: 6.2 mm square, a third of it tissue.
+func BenchmarkSamplesRead(b *testing.B) {
+	const patches, width, take = 1000, 576, 512
+	path := filepath.Join(b.TempDir(), "s")
+	places, rows := content(patches, width)
+	if err := bag.Write(path, info(width), places, rows); err != nil {
+		b.Fatal(err)
+	}
+	s, err := bag.NewSamples([]bag.Labelled{{Path: path}}, take)
+	if err != nil {
+		b.Fatal(err)
+	}
+	dst := map[string][]float32{bag.InputEmbeddings: make([]float32, take*width), bag.InputMask: make([]float32, take)}
+	rng := rand.New(rand.NewPCG(1, 2))
+	b.SetBytes(take * width * 4)
+	for b.Loop() {
+		if err := s.Read(b.Context(), 0, rng, func(input string) []float32 { return dst[input] }); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
