@@ -70,10 +70,10 @@ func TestItKeepsWhatANetworkSays(t *testing.T) {
 		px, batches int     // a side, and how many there are to calibrate on
 		layers      int     // as the published network counts them
 		float       string  // what has no integer kernel
-		within      float64 // on pictures that were not calibrated on; measured 0.08 and 0.26; unrelated networks: 1.4
+		within      float64 // on pictures that were not calibrated on; measured 0.07 and 0.14; unrelated networks: 1.4
 	}{
-		{"resnet18", 32, 3, 21, "map[Flatten:1]", 0.15},
-		{"mobilenetv3-small", 64, 12, 54, "map[HardSigmoid:9 HardSwish:19]", 0.4},
+		{"resnet18-slim", 48, 3, 22, "map[Flatten:1]", 0.15},
+		{"mobilenetv3-small", 48, 8, 54, "map[HardSigmoid:9 HardSwish:19]", 0.3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,8 +117,8 @@ func TestItGivesTheSameBytesAgain(t *testing.T) {
 	}
 }
 
-// small is a network of 2x4x4 inputs with what the ones of grad/net lack: bounds, a
-// product after a product, a channel without weights, biases that dwarf their
+// small is a network of 2x4x4 inputs with what the ones tested above lack: bounds, a
+// Relu behind pooling, a channel without weights, biases that dwarf their
 // weights, weights that two nodes share, and an output in the middle.
 func small() *onnx.Model {
 	floats := func(name string, dims []int64, at func(i int) float32) *onnx.Tensor {
@@ -168,7 +168,9 @@ func small() *onnx.Model {
 			node("Conv", "c1", "x w1 b1", ints("pads", 1, 1, 1, 1)),
 			node("Clip", "r1", "c1 zero six"),
 			node("Conv", "c2", "r1 w2"),
-			node("Conv", "c3", "c2 w2"),
+			node("MaxPool", "m", "c2", ints("kernel_shape", 2, 2), ints("pads", 0, 0, 1, 1)),
+			node("Relu", "r3", "m"),
+			node("Conv", "c3", "r3 w2"),
 			node("Add", "s", "c3 r1"),
 			node("Relu", "r2", "s"),
 			node("MaxPool", "p", "r2", ints("kernel_shape", 2, 2), ints("strides", 2, 2)),
@@ -268,7 +270,7 @@ func TestItRefusesWhatItCannotQuantize(t *testing.T) {
 		"an old operator set": {changed(func(m *onnx.Model) { m.Opsets[0].Version = 12 }), points(1), quantize.Config{}, fault.Unsupported, "operator set 12"},
 		"two inputs":          {changed(func(m *onnx.Model) { m.Graph.Inputs = append(m.Graph.Inputs, &onnx.ValueInfo{Name: "z"}) }), points(1), quantize.Config{}, fault.Unsupported, "2 inputs"},
 		"no constant weights": {changed(func(m *onnx.Model) {
-			m.Graph.Nodes = m.Graph.Nodes[5:6]
+			m.Graph.Nodes = m.Graph.Nodes[7:8]
 			m.Graph.Nodes[0].Inputs[0] = "x"
 			m.Graph.Outputs = []*onnx.ValueInfo{{Name: "r2", Type: onnx.Float32}}
 		}), points(1), quantize.Config{}, fault.Unsupported, "no convolution"},

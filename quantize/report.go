@@ -62,10 +62,10 @@ func (r *Report) Verdict() error {
 	where := fmt.Sprintf("%d tiles of %s, split %s", r.Data.Tiles, r.Data.Name, r.Data.Split)
 	switch {
 	case !(r.Lost.Value <= MaxLoss): // not a number is no less a loss
-		return fault.Hint(fault.New(fault.Invalid, "int8 loses %.4f AUROC on %s (%.4f of %.4f is left), more than %v: it does not become the model's default",
+		return fault.Hint(fault.New(fault.Invalid, "int8 loses %.4f AUROC on %s (%.4f of %.4f is left), more than %v",
 			r.Lost.Value, where, r.AUROC.Int8, r.AUROC.Float, MaxLoss), "calibrate on more tiles, or train the model longer; --force makes it the default all the same")
 	case !(r.Gain > 1):
-		return fault.Hint(fault.New(fault.Invalid, "int8 runs %.1f images/s on %s where float32 runs %.1f: it does not become the model's default",
+		return fault.Hint(fault.New(fault.Invalid, "int8 runs %.1f images/s on %s where float32 runs %.1f",
 			r.Speed.Int8, r.Device, r.Speed.Float), "networks of depthwise convolutions gain nothing from it; --force makes it the default all the same")
 	}
 	return nil
