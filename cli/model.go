@@ -158,11 +158,14 @@ func (f *quantizeFlags) run(ctx context.Context, std Streams) error {
 	if err != nil {
 		return unwritten(err)
 	}
-	if verdict != nil && f.force {
-		fmt.Fprintf(std.Err, "bcc: note: forced: %v\n", verdict)
+	switch {
+	case verdict == nil:
+		return nil
+	case f.force:
+		fmt.Fprintf(std.Err, "bcc: note: %v; --force lets it run all the same\n", verdict)
 		return nil
 	}
-	return verdict
+	return fmt.Errorf("%w: %s stays the one that runs", verdict, model.ModelFile)
 }
 
 func networkOf(r *quantize.Report) string {
