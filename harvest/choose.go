@@ -7,12 +7,19 @@ import (
 	"slices"
 )
 
-// What a negative slide gives at most of each kind before the rest is filled up:
-// mimics are rare on glass and what a model gets wrong, so they come first.
-var parts = []struct {
+// part is what a slide gives at most of one kind, of all its negative patches, before
+// the rest is filled up.
+type part struct {
 	kind string
-	part float64
-}{{Mimic, 0.5}, {Epidermis, 0.25}, {Dermis, 1}}
+	most float64
+}
+
+// Mimics and dark patches are rare on glass and what a model gets wrong: they come
+// first.
+var (
+	labelledParts = []part{{Mimic, 0.5}, {Epidermis, 0.25}, {Dense, 0.5}, {Dermis, 1}}
+	givenParts    = []part{{GivenDense, 0.5}, {Given, 1}}
+)
 
 // choose takes a bounded part of the candidates of a source, in their order on the
 // slide. What is taken depends on the seed and the slide's name alone, not on the
@@ -35,10 +42,13 @@ func (f *field) choose(source int, candidates []place) []place {
 		return out
 	}
 	chosen := take(Lesion, f.cfg.PerSlide)
-	chosen = append(chosen, take(Given, f.cfg.PerNegative)...)
-	left := f.cfg.PerSlide
+	parts, most := labelledParts, f.cfg.PerSlide
+	if s.given {
+		parts, most = givenParts, f.cfg.PerNegative
+	}
+	left := most
 	for _, p := range parts {
-		got := take(p.kind, min(int(p.part*float64(f.cfg.PerSlide)+0.5), left))
+		got := take(p.kind, min(int(p.most*float64(most)+0.5), left))
 		chosen, left = append(chosen, got...), left-len(got)
 	}
 	for _, p := range parts { // where one kind lacks, the others fill up

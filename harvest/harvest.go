@@ -5,6 +5,7 @@
 //
 //	plan.go       one slide: tissue, what lies where, candidates
 //	cover.go      how much of a rectangle is lesion
+//	dense.go      which patches are dark, where no mask tells kinds
 //	choose.go     a bounded, mixed part of the candidates
 //	shelf.go      open slides
 //	negative.go   slides without a lesion, or a rectangle of one
@@ -41,9 +42,15 @@ const (
 	Lesion    = "lesion"
 	Mimic     = "mimic"     // what looks like a lesion and is none
 	Epidermis = "epidermis" // dark and crowded, too
+	Dense     = "dense"     // darkest of a slide whose mask tells no kinds
 	Dermis    = "dermis"    // everything else
-	Given     = "given"     // out of Config.Negatives
+
+	GivenDense = "given, dense" // darkest of those out of Config.Negatives
+	Given      = "given"        // the others
 )
+
+// all kinds in the order in which they are reported.
+var all = []string{Lesion, Mimic, Epidermis, Dense, Dermis, GivenDense, Given}
 
 // Config says what is cut out. DefaultConfig is a good start.
 type Config struct {
@@ -426,7 +433,7 @@ func (p *Patches) Summary() string {
 			}
 		}
 		var parts []string
-		for _, kind := range []string{Lesion, Mimic, Epidermis, Dermis, Given} {
+		for _, kind := range all {
 			if count[kind] > 0 {
 				parts = append(parts, fmt.Sprintf("%d %s", count[kind], kind))
 			}

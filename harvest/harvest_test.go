@@ -279,16 +279,32 @@ func TestItTakesOutlinesForAMask(t *testing.T) {
 		}
 		return n
 	}
+	if got := dark(scenes, q, Dense); got < 2*dark(scenes, q, Dermis) {
+		t.Errorf("%.0f %% of dense patches is mimic or epidermis, %.0f %% of the others", 100*got, 100*dark(scenes, q, Dermis))
+	}
 	if a, b := count(p), count(q); b < a*9/10 || b > a*11/10 {
 		t.Errorf("%d positive patches by the masks, %d by the outlines", a, b)
 	}
 	for i := range q.Len() {
 		at := q.at(i)
 		lesion := shares(scenes[at.source], wsi.Rect{X: int(at.x), Y: int(at.y), W: px, H: px})[synth.ClassBCC]
-		if at.class == 1 && lesion > 0.02 || at.class == 0 && lesion < 0.15 || at.kind == Mimic {
+		if at.class == 1 && lesion > 0.02 || at.class == 0 && lesion < 0.15 || at.kind == Mimic || at.kind == Epidermis {
 			t.Errorf("%s: called %s, %.1f %% of it is lesion", q.Name(i), q.Group(i), 100*lesion)
 		}
 	}
+}
+
+// dark returns how much of the patches of a kind is mimic or epidermis.
+func dark(scenes []*synth.Scene, p *Patches, kind string) (mean float64) {
+	n := 0
+	for i := range p.Len() {
+		if at := p.at(i); at.kind == kind {
+			part := shares(scenes[at.source], wsi.Rect{X: int(at.x), Y: int(at.y), W: px, H: px})
+			mean += part[synth.ClassMimic] + part[synth.ClassEpidermis]
+			n++
+		}
+	}
+	return mean / float64(n)
 }
 
 func TestItTakesNegativesOutOfARectangle(t *testing.T) {
@@ -304,14 +320,18 @@ func TestItTakesNegativesOutOfARectangle(t *testing.T) {
 		}
 		s.Slides[slices.IndexFunc(s.Slides, dataset.Slide.Positive)].Split = dataset.Train
 	}), c)
-	n := 0
+	n, dense := 0, 0
 	train := p.Split(dataset.Train)
 	for i := range train.Len() {
 		at := train.at(i)
-		if train.Group(i) != Given {
+		kind := train.Group(i)
+		if kind != Given && kind != GivenDense {
 			continue
 		}
 		n++
+		if kind == GivenDense {
+			dense++
+		}
 		x, y := train.move(rand.New(rand.NewPCG(3, uint64(i))), at)
 		for _, r := range []wsi.Rect{{X: int(at.x), Y: int(at.y), W: px, H: px}, {X: x, Y: y, W: px, H: px}} {
 			if r.Intersect(given.Rect) != r || train.Class(i) != 1 {
@@ -319,12 +339,12 @@ func TestItTakesNegativesOutOfARectangle(t *testing.T) {
 			}
 		}
 	}
-	if n < 20 {
-		t.Errorf("%d patches out of the rectangle", n)
+	if n < 20 || dense < n/20 || dense > n/2 {
+		t.Errorf("%d patches out of the rectangle, %d of them dense", n, dense)
 	}
 	val := p.Split(dataset.Val)
 	for i := range val.Len() {
-		if val.Group(i) == Given {
+		if strings.HasPrefix(val.Group(i), Given) {
 			t.Errorf("%s is measured on", val.Name(i))
 		}
 	}

@@ -106,6 +106,9 @@ func (f *field) candidates(ctx context.Context, source int32, h *handle) (plan, 
 		}
 		p.candidates = append(p.candidates, q)
 	}
+	if known.mimic == nil {
+		markDense(p.candidates, overview, grid.Patch)
+	}
 	return p, nil
 }
 
