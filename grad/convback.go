@@ -77,10 +77,13 @@ func (l layer) byInput() Value {
 func (l layer) byWeights() Value {
 	light := l.c*l.m < 10*l.n*l.oh*l.ow
 	keeps := l.stride == 1 && l.apart == 1 && 2*l.pad == l.k-1
+	shifts := l.k > 1 && keeps && min(l.h, l.wide) > l.pad
 	switch {
+	case shifts && l.groups == l.c && l.groups == l.m:
+		return l.shiftedDepthwise()
 	case l.groups > 1 || l.c < 16 && l.k > 3:
 		return l.correlated()
-	case l.k > 1 && light && keeps && min(l.h, l.wide) > l.pad:
+	case shifts && light:
 		return l.shifted()
 	default:
 		return l.columns()
@@ -117,13 +120,29 @@ func (l layer) shifted() Value {
 	if rows == 0 {
 		x, dy = x.Transpose(1, 0, 2, 3), dy.Transpose(1, 0, 2, 3)
 	}
+	x, dy = l.shifts(x, dy, rows)
+	return l.product(rows, dy, x).Reshape(l.k, l.m, l.k, l.c).Transpose(1, 3, 0, 2)
+}
+
+// shiftedDepthwise is shifted for one channel a group: small products, one a channel
+// and sample.
+func (l layer) shiftedDepthwise() Value {
+	row := func(v Value) Value { return v.Reshape(l.n*l.c, 1, l.h, l.wide) }
+	x, dy := l.shifts(row(l.x), row(l.dy), 1)
+	flat := func(v Value) Value { return v.Reshape(l.n*l.c, l.k, l.h*l.wide) }
+	dw := flat(dy).MatMul(flat(x).Transpose(0, 2, 1))
+	return dw.Reshape(l.n, l.c, l.k, l.k).ReduceSum(0).Reshape(l.c, 1, l.k, l.k)
+}
+
+// shifts puts k copies of x and of dy one behind the other along an axis, each
+// shifted by one pixel more.
+func (l layer) shifts(x, dy Value, axis int) (Value, Value) {
 	var xs, ys []Value
 	for i := range l.k {
 		xs = append(xs, x.pads(0, l.pad-i, 0, i-l.pad))
 		ys = append(ys, dy.pads(i-l.pad, 0, l.pad-i, 0))
 	}
-	dw := l.product(rows, ys[0].Concat(rows, ys[1:]...), xs[0].Concat(rows, xs[1:]...))
-	return dw.Reshape(l.k, l.m, l.k, l.c).Transpose(1, 3, 0, 2)
+	return xs[0].Concat(axis, xs[1:]...), ys[0].Concat(axis, ys[1:]...)
 }
 
 // columns multiplies dy with the pixels under each tap.
