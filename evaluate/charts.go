@@ -123,7 +123,7 @@ func (e *Evaluation) scoreChart() plot.Chart {
 		negative.Bars = append(negative.Bars, plot.Bar{X0: x + 0.1*step, X1: x + 0.48*step, Y: float64(e.Scores.Negative[i])})
 		positive.Bars = append(positive.Bars, plot.Bar{X0: x + 0.52*step, X1: x + 0.9*step, Y: float64(e.Scores.Positive[i])})
 	}
-	c := plot.Chart{Title: "Scores", X: plot.Unit("score"), Y: plot.From0(e.Unit+"s", float64(most)),
+	c := plot.Chart{Title: "Scores", X: plot.Unit("score"), Y: plot.From0(e.Unit+"s", float64(max(most, 5))),
 		Words: "How many of each class have which score"}
 	p := e.OperatingPoint
 	if lo, hi := p.Abstain[0], p.Abstain[1]; lo < hi {
@@ -146,6 +146,6 @@ func (e *Evaluation) frocChart() plot.Chart {
 	return plot.Chart{
 		Title: "Lesions: free-response curve", X: plot.From0("false lesions a slide", min(furthest, 8)), Y: plot.Unit("share of true lesions touched"),
 		Words: fmt.Sprintf("Share of lesions found against false ones a slide; FROC score %s", e.Lesions.Figures["froc_score"]),
-		Items: []plot.Item{{Label: "model, FROC score " + e.Lesions.Figures["froc_score"].String(), Colour: plot.Blue, Line: line}},
+		Items: []plot.Item{{Label: "model, FROC score " + e.Lesions.Figures["froc_score"].String(), Colour: plot.Blue, Line: line, Dots: line[len(line)-1:]}}, // it ends where all that was found is in
 	}
 }

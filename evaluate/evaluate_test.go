@@ -1,12 +1,10 @@
 package evaluate_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"testing"
 
 	"bcc/evaluate"
@@ -159,51 +157,5 @@ func TestItFixesTheIntervalByItsSeed(t *testing.T) {
 	}
 	if _, err := evaluate.Bootstrap([]string{"a", "b"}, 100, 1, func([]int) (float64, error) { return 0, evaluate.ErrOneClass }); fault.Of(err) != fault.Invalid {
 		t.Errorf("no resample with a figure: %v", err)
-	}
-}
-
-// golden is one case with the figures that scikit-learn gives for it; the oracle
-// test makes them.
-type golden struct {
-	Seed      uint64
-	N, Levels int // scores, and how many different ones: few levels, many ties
-	AUROC, AP float64
-}
-
-// data draws the case's scores and labels.
-func (g golden) data() (scores []float64, positive []bool) {
-	rng := rand.New(rand.NewPCG(g.Seed, 1))
-	for i := range g.N {
-		yes := i%3 == 0
-		s := rng.Float64()
-		if yes {
-			s = math.Sqrt(s)
-		}
-		scores = append(scores, math.Floor(s*float64(g.Levels))/float64(g.Levels))
-		positive = append(positive, yes)
-	}
-	return scores, positive
-}
-
-const goldenFile = "testdata/sklearn.json"
-
-func TestItAgreesWithScikitLearn(t *testing.T) {
-	t.Parallel()
-	b, err := os.ReadFile(goldenFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var cases []golden
-	if err := json.Unmarshal(b, &cases); err != nil || len(cases) == 0 {
-		t.Fatalf("%d cases, %v", len(cases), err)
-	}
-	for _, g := range cases {
-		scores, positive := g.data()
-		auroc, err := evaluate.AUROC(scores, positive)
-		ap, err2 := evaluate.AveragePrecision(scores, positive)
-		// Both add the same numbers in another order.
-		if err != nil || err2 != nil || math.Abs(auroc-g.AUROC) > 1e-12 || math.Abs(ap-g.AP) > 1e-12 {
-			t.Errorf("%d scores of %d levels: AUROC %v, AP %v; scikit-learn %v, %v", g.N, g.Levels, auroc, ap, g.AUROC, g.AP)
-		}
 	}
 }

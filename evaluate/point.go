@@ -160,7 +160,7 @@ func (r *ranking) youden() float64 {
 			threshold, waits = (threshold+t.score)/2, false
 		}
 		tp, fp = tp+t.pos, fp+t.neg
-		if j := tp/pos - fp/neg; j > best {
+		if j := tp*neg - fp*pos; j > best { // in whole numbers, so that equals are equal: the highest is kept
 			best, threshold, waits = j, t.score, true
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"image/draw"
 	"image/png"
 	"math"
+	"slices"
 	"sync"
 
 	"golang.org/x/image/font"
@@ -54,17 +55,18 @@ func (r *raster) fill(p []Point, c color.NRGBA) { r.shapes([][]Point{p}, c) }
 
 // shapes paints polygons as one: where they overlap the colour is not laid twice.
 func (r *raster) shapes(shapes [][]Point, c color.NRGBA) {
-	v := vector.NewRasterizer(r.Rect.Dx(), r.Rect.Dy())
+	box := bounds(shapes).Intersect(r.Rect) // the rasteriser costs as much as its area
+	if box.Empty() {
+		return
+	}
+	v := vector.NewRasterizer(box.Dx(), box.Dy())
 	for _, p := range shapes {
 		if area(p) < 0 { // all the same way round, or overlaps would cancel out
-			turned := make([]Point, len(p))
-			for i := range p {
-				turned[len(p)-1-i] = p[i]
-			}
-			p = turned
+			p = slices.Clone(p)
+			slices.Reverse(p)
 		}
 		for i, q := range p {
-			x, y := float32(q.X*density), float32(q.Y*density)
+			x, y := float32(q.X*density-float64(box.Min.X)), float32(q.Y*density-float64(box.Min.Y))
 			if i == 0 {
 				v.MoveTo(x, y)
 			} else {
@@ -73,7 +75,22 @@ func (r *raster) shapes(shapes [][]Point, c color.NRGBA) {
 		}
 		v.ClosePath()
 	}
-	v.Draw(r, r.Rect, image.NewUniform(c), image.Point{})
+	v.Draw(r, box, image.NewUniform(c), image.Point{})
+}
+
+// bounds are the pixels that shapes touch.
+func bounds(shapes [][]Point) image.Rectangle {
+	low, high := Point{math.Inf(1), math.Inf(1)}, Point{math.Inf(-1), math.Inf(-1)}
+	for _, shape := range shapes {
+		for _, p := range shape {
+			low = Point{min(low.X, p.X), min(low.Y, p.Y)}
+			high = Point{max(high.X, p.X), max(high.Y, p.Y)}
+		}
+	}
+	if low.X > high.X {
+		return image.Rectangle{}
+	}
+	return image.Rect(int(math.Floor(low.X*density)), int(math.Floor(low.Y*density)), int(math.Ceil(high.X*density)), int(math.Ceil(high.Y*density)))
 }
 
 // area is that of a polygon, negative the one way round.
