@@ -41,32 +41,35 @@ const programStages = 4
 
 // trainFlags are the flags of bcc train.
 type trainFlags struct {
-	task       string
-	data       string
-	dataset    string
-	out        string
-	arch       string
-	epochs     int
-	batch      int
-	micro      int
-	rate       float64
-	decay      float64
-	warmup     float64
-	clip       float64
-	dropout    float64
-	seed       uint64
-	patience   int
-	bestBy     string
-	augment    string
-	positive   string
-	mpp        float64
-	card       string
-	resume     bool
-	every      int
-	workers    int
-	device     string
-	enginePath string
-	collective string
+	task        string
+	data        string
+	dataset     string
+	out         string
+	arch        string
+	epochs      int
+	batch       int
+	micro       int
+	rate        float64
+	decay       float64
+	warmup      float64
+	clip        float64
+	dropout     float64
+	standardise bool
+	seed        uint64
+	patience    int
+	bestBy      string
+	augment     string
+	positive    string
+	mpp         float64
+	card        string
+	resume      bool
+	every       int
+	workers     int
+	device      string
+	enginePath  string
+	collective  string
+
+	harvest harvestFlags // of task patch, on slides
 
 	// of task slide
 	bags    string
@@ -89,6 +92,7 @@ OUT/run.json and OUT/checkpoint, from which --resume goes on.
 
 mpirun -np N bcc train … trains the same run on N processes.`,
 		Example: `  bcc train --task patch --data tiles/ --mpp 0.5 --out run1
+  bcc train --task patch --data slides/ --mpp 0.5 --negatives skin.tif@0,0,9000,9000 --out run1
   bcc train --task slide --data slides/ --bags bags/ --model encoder/ --out run2
   mpirun -np 4 bcc train --task patch --data tiles/ --mpp 0.5 --out run1 --resume`,
 		Args: none,
@@ -109,12 +113,14 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.Float64Var(&f.warmup, "warmup", 0.05, "part of all steps in which the learning rate grows")
 	fs.Float64Var(&f.clip, "clip", 5, "longest gradient, longer ones are shortened; 0: any")
 	fs.Float64Var(&f.dropout, "dropout", 0.2, "part of the features that is hidden in training, 0 to below 1")
+	fs.BoolVar(&f.standardise, "standardise", false, "bring each patch's channels to mean 0 and deviation 1 inside of the network: colour alone says nothing then (task patch)")
 	fs.Uint64Var(&f.seed, "seed", 1, "seed of the first weights, the order of samples and every draw")
 	fs.IntVar(&f.patience, "patience", 0, "stop after so many epochs without a better one; 0: never")
 	fs.StringVar(&f.bestBy, "best-by", string(train.ByAUROC), "figure of the validation that chooses the epoch: auroc or loss")
 	fs.StringVar(&f.augment, "augment", string(augment.Full), "how much patches are changed: none, light or full")
 	fs.StringVar(&f.positive, "positive", "", "label of the positive class; empty: BCC, carcinoma, tumour or 1")
 	fs.Float64Var(&f.mpp, "mpp", 0, "scale of the patches in µm per pixel; 0: as --card says")
+	f.harvest.add(fs)
 	fs.StringVar(&f.card, "card", "", "JSON file with what the model's card shall say: name, description, licence, training.data, …")
 	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, from bcc embed (task slide)")
 	fs.StringVar(&f.encoder, "model", "", "model that made the embeddings; it becomes part of the trained one (task slide)")

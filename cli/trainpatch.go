@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"math/rand/v2"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,8 +30,9 @@ func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writ
 	if err != nil {
 		return nil, err
 	}
-	if kind != kindTiles {
-		return nil, fault.New(fault.Unsupported, "%s holds %s: patches are learned from tiles", f.data, kind)
+	if kind == kindCobra {
+		return nil, fault.Hint(fault.New(fault.Unsupported, "%s holds slides with one label each and no outlines: patches cannot be learned from it", f.data),
+			"--task slide learns from such labels; --dataset slides reads a labels.csv in the same folder")
 	}
 	n, err := net.Describe(f.arch, net.Config{}) // for its normalisation alone
 	if err != nil {
@@ -39,6 +41,9 @@ func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writ
 	changes, err := augmentation(f.augment)
 	if err != nil {
 		return nil, err
+	}
+	if kind == kindSlides {
+		return f.openHarvest(ctx, template, n, changes, notes)
 	}
 	tiles, err := dataset.OpenTiles(ctx, f.data, dataset.TilesConfig{Positive: f.positive, Mean: n.Mean, Std: n.Std, Augment: changes})
 	if err != nil {
@@ -60,7 +65,7 @@ func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writ
 
 // patchTask puts a network, its program and the data together.
 func (f *trainFlags) patchTask(card model.Card, n *net.Net, px int, learn, val pictures, data trainData) (*trainTask, error) {
-	c := net.Config{Classes: card.NumClasses, PatchPx: px, Seed: f.seed, Dropout: float32(f.dropout)}
+	c := net.Config{Classes: card.NumClasses, PatchPx: px, Seed: f.seed, Dropout: float32(f.dropout), Standardise: f.standardise}
 	deployed, err := net.Build(f.arch, c)
 	if err != nil {
 		return nil, err
@@ -72,7 +77,8 @@ func (f *trainFlags) patchTask(card model.Card, n *net.Net, px int, learn, val p
 	}
 	t := &trainTask{
 		program: program, weights: deployed.Weights, train: learn, val: val, data: data, classes: card.NumClasses,
-		facts: append(f.facts(data), train.Fact{Name: "augmentation", Value: f.augment}),
+		facts: append(f.facts(data), train.Fact{Name: "augmentation", Value: f.augment},
+			train.Fact{Name: "standardised", Value: strconv.FormatBool(f.standardise)}),
 	}
 	t.bundle = func(w grad.Weights) (model.Card, map[string][]byte, error) {
 		m, err := deployed.Graph.Deploy(w)

@@ -30,6 +30,9 @@ type Config struct {
 	Seed    uint64 // of the first weights; default 0
 	// Dropout is the share of an embedding's elements that training makes 0; default 0.
 	Dropout float32
+	// Standardise brings each channel of each patch to mean 0 and deviation 1 before
+	// anything else, inside of the network: colour alone says nothing then.
+	Standardise bool
 }
 
 // Net is a network with weights.
@@ -140,11 +143,23 @@ func (r recipe) describe(c Config) (n *Net, embedding, output grad.Value, err er
 	if c.Batch > 0 {
 		batch = c.Batch
 	}
-	embedding, output = r.body(g, g.Input(Input, batch, 3, c.PatchPx, c.PatchPx), c)
+	x := g.Input(Input, batch, 3, c.PatchPx, c.PatchPx)
+	if c.Standardise {
+		x = standardised(g, x)
+	}
+	embedding, output = r.body(g, x, c)
 	return &Net{
 		Name: r.name, PatchPx: c.PatchPx, Classes: c.Classes, Probabilities: r.probabilities,
 		Mean: r.mean, Std: r.std, Graph: g,
 	}, embedding, output, g.Err()
+}
+
+// standardised brings each channel of each patch to mean 0 and deviation 1. What has
+// less contrast than a fiftieth of the full range stays flat: noise is no picture.
+func standardised(g *grad.Graph, x grad.Value) grad.Value {
+	x = x.Sub(x.ReduceMean(2, 3))
+	deviation := x.Mul(x).ReduceMean(2, 3).Add(g.Scalar(0.01)).Sqrt() // in units of about a fifth of the range
+	return x.Div(deviation)
 }
 
 func def(v, d int) int {
