@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"bcc/dataset"
+	"bcc/grad/net"
+	"bcc/harvest"
+	"bcc/model"
+	"bcc/native/pixel"
+	"bcc/train"
+)
+
+var _ pictures = (*harvest.Patches)(nil)
+
+// harvestFlags say which patches are cut out of slides.
+type harvestFlags struct {
+	px        int
+	cover     float64
+	perSlide  int
+	negatives []string
+}
+
+func (h *harvestFlags) add(fs *pflag.FlagSet) {
+	d := harvest.DefaultConfig(224, 0.5)
+	fs.IntVar(&h.px, "patch-px", d.SizePx, "side of a patch in pixels, where patches are cut out of slides")
+	fs.Float64Var(&h.cover, "cover", d.Cover, "part of a patch that has to be lesion for a positive one; negatives have none")
+	fs.IntVar(&h.perSlide, "per-slide", d.PerSlide, "patches of each class that a slide gives at most")
+	fs.StringArrayVar(&h.negatives, "negatives", nil, "slide without a lesion, FILE or FILE@x,y,width,height: all its patches are negative; may be given again")
+}
+
+// openHarvest prepares the training of a patch classifier on slides whose lesions are
+// outlined.
+func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *net.Net, changes dataset.Augment, notes io.Writer) (*trainTask, error) {
+	card, err := f.patchCard(template, []string{"", ""}, f.harvest.px, n) // for its scale, before slides are read
+	if err != nil {
+		return nil, err
+	}
+	set, err := dataset.Slides(ctx, f.data, dataset.SlidesConfig{Positive: f.positive})
+	if err != nil {
+		return nil, err
+	}
+	cfg := harvest.DefaultConfig(f.harvest.px, card.SpacingUMPx)
+	cfg.Cover, cfg.PerSlide, cfg.Seed = f.harvest.cover, f.harvest.perSlide, f.seed
+	cfg.Mean, cfg.Std, cfg.Augment = n.Mean, n.Std, changes
+	cfg.Slide.Codecs = codecs()
+	if pixel.Available() {
+		cfg.Resample = pixel.Resample
+	}
+	var given []string
+	for _, text := range f.harvest.negatives {
+		negative, err := harvest.ParseNegative(text)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Negatives = append(cfg.Negatives, negative)
+		negative.Path = filepath.Base(negative.Path)
+		given = append(given, negative.String())
+	}
+	fmt.Fprintf(notes, "bcc: looking for patches on %d slides\n", len(set.Slides)+len(cfg.Negatives))
+	patches, err := harvest.Open(ctx, set, cfg) // closed with the process
+	if err != nil {
+		return nil, err
+	}
+	if card, err = f.patchCard(template, patches.Classes(), patches.Px(), n); err != nil {
+		return nil, err
+	}
+	data := trainData{
+		Name: nameOf(f.data), Kind: kindSlides, Digest: patches.Digest(), Summary: patches.Summary(),
+		Notes: append(set.Notes, patches.Notes()...), Splits: map[string]splitCount{},
+	}
+	if len(given) > 0 {
+		said := "as negatives, patches of " + strings.Join(given, ", ")
+		card.Training.Data += "; " + said
+		data.Notes = append(data.Notes, said)
+	}
+	for _, name := range []string{dataset.Train, dataset.Val, dataset.Test} {
+		data.Splits[name] = count(patches.Split(name), patches.Classes())
+	}
+	t, err := f.patchTask(card, n, patches.Px(), patches.Split(dataset.Train), patches.Split(dataset.Val), data)
+	if err != nil {
+		return nil, err
+	}
+	t.facts = append(t.facts, train.Fact{Name: "patches", Value: fmt.Sprintf("%d px of %g µm/px", patches.Px(), card.SpacingUMPx)})
+	return t, nil
+}
