@@ -1,7 +1,6 @@
 package lifeline_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -161,9 +160,6 @@ func handshake(addr string, rank, size int) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
-		return nil, err
-	}
 	_, err = fmt.Fprintf(conn, `{"kind":"join","protocol":1,"key":"the run","rank":%d,"size":%d,"host":"asleep"}`+"\n", rank, size)
 	return conn, err
 }
@@ -178,7 +174,6 @@ func TestSilenceIsToldToAll(t *testing.T) {
 	l, addr := listen(t, short(0))
 	asleep, err := handshake(addr, 2, 3)
 	if err != nil {
-		// The hub greets when it gathers; until then there is nothing to read.
 		t.Fatal(err)
 	}
 	defer asleep.Close()
@@ -398,15 +393,15 @@ func TestACallThatWaitsTooLongNamesWhoIsLate(t *testing.T) {
 	t.Parallel()
 	const limit = 300 * time.Millisecond
 	world, all := traintest.World(3), lines(t, 3)
-	early := lifeline.Guard(world[2], all[2], limit)
-	all[2].Arrive(0)
 	all[1].Arrive(1)
+	for len(all[0].Late(1)) > 2 { // until its beat has come: rank 0 itself and rank 2 remain
+		time.Sleep(time.Millisecond)
+	}
 	err := lifeline.Guard(world[0], all[0], limit).Barrier(t.Context())
 	// Rank 1 has come as far as anyone can see, rank 2 has not.
 	if want := "barrier, collective call 1: waited 300ms for rank 2 of 3 on host2 (at call 0)"; err == nil || err.Error() != want || fault.Of(err) != fault.Unavailable {
 		t.Errorf("error = %v, want %q", err, want)
 	}
-	_ = early
 	err = lifeline.Guard(traintest.World(2)[0], nil, limit).Barrier(t.Context())
 	if want := "waited 300ms it is not known for whom"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("without a line: %v, want %q", err, want)
