@@ -75,7 +75,7 @@ func (r *raster) shapes(shapes [][]Point, c color.NRGBA) {
 		}
 		v.ClosePath()
 	}
-	v.Draw(r, box, image.NewUniform(c), image.Point{})
+	v.Draw(r.RGBA, box, image.NewUniform(c), image.Point{})
 }
 
 // bounds are the pixels that shapes touch.
