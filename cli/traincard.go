@@ -172,8 +172,15 @@ func commandLine(cmd *cobra.Command) string {
 		case "out", "resume", "engine-library", "checkpoint-steps", "workers", "card", "cpuprofile":
 			return
 		}
-		if f.Changed {
-			line = append(line, "--"+f.Name, quoted(f.Value.String()))
+		if !f.Changed {
+			return
+		}
+		values := []string{f.Value.String()}
+		if many, ok := f.Value.(pflag.SliceValue); ok {
+			values = many.GetSlice()
+		}
+		for _, v := range values {
+			line = append(line, "--"+f.Name, quoted(v))
 		}
 	})
 	return strings.Join(line, " ")

@@ -25,6 +25,7 @@ type harvestFlags struct {
 	cover     float64
 	perSlide  int
 	negatives []string
+	perGiven  int
 }
 
 func (h *harvestFlags) add(fs *pflag.FlagSet) {
@@ -33,6 +34,7 @@ func (h *harvestFlags) add(fs *pflag.FlagSet) {
 	fs.Float64Var(&h.cover, "cover", d.Cover, "part of a patch that has to be lesion for a positive one; negatives have none")
 	fs.IntVar(&h.perSlide, "per-slide", d.PerSlide, "patches of each class that a slide gives at most")
 	fs.StringArrayVar(&h.negatives, "negatives", nil, "slide without a lesion, FILE or FILE@x,y,width,height: all its patches are negative; may be given again")
+	fs.IntVar(&h.perGiven, "per-negative", d.PerNegative, "patches that each of --negatives gives at most")
 }
 
 // openHarvest prepares the training of a patch classifier on slides whose lesions are
@@ -47,7 +49,7 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 		return nil, err
 	}
 	cfg := harvest.DefaultConfig(f.harvest.px, card.SpacingUMPx)
-	cfg.Cover, cfg.PerSlide, cfg.Seed = f.harvest.cover, f.harvest.perSlide, f.seed
+	cfg.Cover, cfg.PerSlide, cfg.PerNegative, cfg.Seed = f.harvest.cover, f.harvest.perSlide, f.harvest.perGiven, f.seed
 	cfg.Mean, cfg.Std, cfg.Augment = n.Mean, n.Std, changes
 	cfg.Slide.Codecs = codecs()
 	if pixel.Available() {

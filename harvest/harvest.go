@@ -45,7 +45,7 @@ const (
 	Dense     = "dense"     // darkest of a slide whose mask tells no kinds
 	Dermis    = "dermis"    // everything else
 
-	GivenDense = "given, dense" // darkest of those out of Config.Negatives
+	GivenDense = "given-dense" // darkest of those out of Config.Negatives
 	Given      = "given"        // the others
 )
 
