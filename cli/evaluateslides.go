@@ -71,6 +71,7 @@ func (f *evaluateFlags) scoreSlides(cmd *cobra.Command, s *scored, dir string, b
 func openSlides(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {
 	cfg := dataset.SlidesConfig{Positive: positive}
 	if kind == kindCobra {
+		cfg.Size = slideSize
 		return dataset.Cobra(ctx, dir, cfg)
 	}
 	return dataset.Slides(ctx, dir, cfg)

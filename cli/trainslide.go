@@ -64,7 +64,7 @@ func (f *trainFlags) openSlides(ctx context.Context, kind string, notes io.Write
 func slideSet(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {
 	switch kind {
 	case kindCobra:
-		return dataset.Cobra(ctx, dir, dataset.SlidesConfig{})
+		return dataset.Cobra(ctx, dir, dataset.SlidesConfig{Size: slideSize})
 	case kindSlides:
 		return dataset.Slides(ctx, dir, dataset.SlidesConfig{Positive: positive})
 	}

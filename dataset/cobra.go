@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -35,15 +36,15 @@ func Cobra(ctx context.Context, dir string, cfg SlidesConfig) (*SlideSet, error)
 }
 
 func readCobra(ctx context.Context, dir string, cfg SlidesConfig) (*SlideSet, error) {
-	labels, err := readTable(dir, cobraLabels, "filename", "label", "split")
+	labels, err := readCobraTable(dir, cobraLabels, "filename", "label", "split")
 	if err != nil {
 		return nil, err
 	}
-	images, err := readTable(dir, cobraImages, "filename", "File Size (MB)", "Width (px)", "Height (px)")
+	images, err := readCobraTable(dir, cobraImages, "filename", "File Size (MB)", "Width (px)", "Height (px)")
 	if err != nil {
 		return nil, err
 	}
-	patients, err := readTable(dir, cobraPatients, "filename", "patient_id")
+	patients, err := readCobraTable(dir, cobraPatients, "filename", "patient_id")
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +107,17 @@ func readCobra(ctx context.Context, dir string, cfg SlidesConfig) (*SlideSet, er
 		set.Notes = append(set.Notes, fmt.Sprintf("%d slides have no label in %s and are left out", more, cobraLabels))
 	}
 	return set, nil
+}
+
+// readCobraTable reads a table of dir or, where it is not there, of a folder in it:
+// copies of the data set keep labels and metadata in folders of their own.
+func readCobraTable(dir, name string, needed ...string) (*table, error) {
+	if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+		if found, err := filepath.Glob(filepath.Join(dir, "*", name)); err == nil && len(found) == 1 {
+			dir = filepath.Dir(found[0])
+		}
+	}
+	return readTable(dir, name, needed...)
 }
 
 // cobraName returns the name by which the tables are joined: some give the ending.

@@ -109,6 +109,8 @@ func TestItReadsCOBRA(t *testing.T) {
 	if len(set.Notes) != 1 || !strings.Contains(set.Notes[0], "1 slides have no label") {
 		t.Errorf("notes %q", set.Notes)
 	}
+	files["labels/bcc_bcc.csv"] = files["bcc_bcc.csv"]
+	delete(files, "bcc_bcc.csv")
 	again, err := dataset.Cobra(t.Context(), folder(t, files), dataset.SlidesConfig{})
 	if err != nil || again.Digest() != set.Digest() {
 		t.Errorf("the same set elsewhere has another digest, or %v", err)

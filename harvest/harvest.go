@@ -46,7 +46,7 @@ const (
 	Dermis    = "dermis"    // everything else
 
 	GivenDense = "given-dense" // darkest of those out of Config.Negatives
-	Given      = "given"        // the others
+	Given      = "given"       // the others
 )
 
 // all kinds in the order in which they are reported.
