@@ -38,27 +38,34 @@ type Figures map[string]Figure
 // measure is one row of the table of figures.
 type measure struct {
 	name, title string
-	of          func(*ranking, Point) float64 // NaN where the samples cannot give it
+	of          func(resample) float64 // NaN where the samples cannot give it
+}
+
+// resample is a ranking with what an operating point makes of it.
+type resample struct {
+	*ranking
+	called  outcome // each sample one way, by the threshold alone
+	decided outcome // those in the band apart
 }
 
 // measures are the figures of an evaluation, in the order in which they are shown.
-// Sensitivity and the like are of the threshold alone, each sample called one way;
-// those "of the decided" leave out what lies in the abstention band.
+// Sensitivity and the like are of the threshold alone; those "of the decided" leave
+// out what lies in the abstention band.
 var measures = []measure{
-	{"auroc", "AUROC", func(r *ranking, _ Point) float64 { return r.auroc() }},
-	{"average_precision", "Average precision", func(r *ranking, _ Point) float64 { return r.averagePrecision() }},
-	{"sensitivity", "Sensitivity", func(r *ranking, p Point) float64 { return r.at(p.always()).sensitivity() }},
-	{"specificity", "Specificity", func(r *ranking, p Point) float64 { return r.at(p.always()).specificity() }},
-	{"precision", "Precision (PPV)", func(r *ranking, p Point) float64 { return r.at(p.always()).precision() }},
-	{"negative_predictive_value", "Negative predictive value", func(r *ranking, p Point) float64 { return r.at(p.always()).negativePredictive() }},
-	{"f1", "F1", func(r *ranking, p Point) float64 { return r.at(p.always()).f1() }},
-	{"balanced_accuracy", "Balanced accuracy", func(r *ranking, p Point) float64 { return r.at(p.always()).balanced() }},
-	{"indeterminate", "Indeterminate", func(r *ranking, p Point) float64 { return r.at(p).undecided() }},
-	{"sensitivity_of_decided", "Sensitivity of the decided", func(r *ranking, p Point) float64 { return r.at(p).sensitivity() }},
-	{"specificity_of_decided", "Specificity of the decided", func(r *ranking, p Point) float64 { return r.at(p).specificity() }},
-	{"brier", "Brier score", func(r *ranking, _ Point) float64 { return r.brier() }},
-	{"log_loss", "Log loss", func(r *ranking, _ Point) float64 { return r.logLoss() }},
-	{"ece", "Calibration error (ECE)", func(r *ranking, _ Point) float64 { return r.ece() }},
+	{"auroc", "AUROC", func(r resample) float64 { return r.auroc() }},
+	{"average_precision", "Average precision", func(r resample) float64 { return r.averagePrecision() }},
+	{"sensitivity", "Sensitivity", func(r resample) float64 { return r.called.sensitivity() }},
+	{"specificity", "Specificity", func(r resample) float64 { return r.called.specificity() }},
+	{"precision", "Precision (PPV)", func(r resample) float64 { return r.called.precision() }},
+	{"negative_predictive_value", "Negative predictive value", func(r resample) float64 { return r.called.negativePredictive() }},
+	{"f1", "F1", func(r resample) float64 { return r.called.f1() }},
+	{"balanced_accuracy", "Balanced accuracy", func(r resample) float64 { return r.called.balanced() }},
+	{"indeterminate", "Indeterminate", func(r resample) float64 { return r.decided.undecided() }},
+	{"sensitivity_of_decided", "Sensitivity of the decided", func(r resample) float64 { return r.decided.sensitivity() }},
+	{"specificity_of_decided", "Specificity of the decided", func(r resample) float64 { return r.decided.specificity() }},
+	{"brier", "Brier score", func(r resample) float64 { return r.brier() }},
+	{"log_loss", "Log loss", func(r resample) float64 { return r.logLoss() }},
+	{"ece", "Calibration error (ECE)", func(r resample) float64 { return r.ece() }},
 }
 
 // columns splits samples into what the arithmetic takes, and refuses scores that
@@ -162,8 +169,9 @@ func measured(samples []Sample, p Point, c Config) (Figures, error) {
 	oneClass := r.oneClass()
 	values := over(groups, positive, c, len(measures), func(times, out []float64) {
 		lacks := r.times(times).oneClass() && !oneClass // it would say nothing about the whole
+		one := resample{r, r.at(p.always()), r.at(p)}
 		for i, m := range measures {
-			if out[i] = m.of(r, p); lacks {
+			if out[i] = m.of(one); lacks {
 				out[i] = math.NaN()
 			}
 		}
