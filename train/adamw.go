@@ -51,7 +51,7 @@ func newAdamW(params []grad.Param, spans []span, decay float64) *adamW {
 
 // step updates the weights by the gradient, which lies in buckets and is first
 // multiplied by scale.
-func (a *adamW) step(weights, gradient []float32, rate, scale float32, workers int) {
+func (a *adamW) step(weights []float32, gradient []float64, rate, scale float32, workers int) {
 	a.steps++
 	// corrections of moments that began at zero
 	c1 := float32(1 / (1 - math.Pow(float64(a.beta1), float64(a.steps))))
@@ -63,7 +63,7 @@ func (a *adamW) step(weights, gradient []float32, rate, scale float32, workers i
 		keep := 1 - float32(rate*a.decay[i])
 		for k := range w {
 			// float32() around products: no fused multiply-add, the same bits on every CPU
-			x := float32(g[k] * scale)
+			x := float32(float32(g[k]) * scale)
 			m[k] = float32(a.beta1*m[k]) + float32((1-a.beta1)*x)
 			v[k] = float32(a.beta2*v[k]) + float32((1-a.beta2)*float32(x*x))
 			root := float32(math.Sqrt(float64(float32(v[k] * c2))))
@@ -108,12 +108,12 @@ func ranges(n int, lengths []int, workers int, f func(list, lo, hi int)) {
 
 // norm returns the Euclidean length of a vector: sums of chunks, added in their
 // order, so that the number of workers does not show.
-func norm(v []float32, workers int) float64 {
+func norm(v []float64, workers int) float64 {
 	sums := make([]float64, (len(v)+chunk-1)/chunk)
 	ranges(1, []int{len(v)}, workers, func(_, lo, hi int) {
 		sum := 0.0
 		for _, x := range v[lo:hi] {
-			sum += float64(float64(x) * float64(x))
+			sum += float64(x * x)
 		}
 		sums[lo/chunk] = sum
 	})

@@ -18,8 +18,8 @@ func TestItUpdatesAsThePaperDoes(t *testing.T) {
 	spans := []span{{at: 1, bucket: 0, len: 1}, {at: 0, bucket: 1, len: 1}} // buckets come in another order
 	a := newAdamW(params, spans, 0.5)
 	w := []float32{1, 1}
-	for _, g := range [][2]float32{{0.5, 0.5}, {-1, -1}, {0.25, 0.25}} {
-		a.step(w, []float32{2 * g[1], 2 * g[0]}, 0.1, 0.5, 1)
+	for _, g := range [][2]float64{{0.5, 0.5}, {-1, -1}, {0.25, 0.25}} {
+		a.step(w, []float64{2 * g[1], 2 * g[0]}, 0.1, 0.5, 1)
 	}
 	if want := []float64{0.8155739025319478, 0.9502794203389762}; math.Abs(float64(w[0])-want[0]) > 1e-6 || math.Abs(float64(w[1])-want[1]) > 1e-6 {
 		t.Errorf("weights %v, want %v", w, want)
@@ -30,13 +30,13 @@ func TestItUpdatesTheSameBitsOnAnyNumberOfWorkers(t *testing.T) {
 	t.Parallel()
 	n := 3*chunk + 17
 	rng := rand.New(rand.NewPCG(1, 1))
-	g := make([]float32, n)
+	g, first := make([]float64, n), make([]float32, n)
 	for i := range g {
-		g[i] = float32(rng.NormFloat64())
+		g[i], first[i] = rng.NormFloat64(), float32(rng.NormFloat64())
 	}
 	update := func(workers int) []float32 {
 		a := newAdamW([]grad.Param{{Shape: grad.Shape{n - 5, 1}}, {Shape: grad.Shape{5}, Offset: n - 5}}, []span{{0, 0, n - 5}, {n - 5, n - 5, 5}}, 0.1)
-		w := slices.Clone(g)
+		w := slices.Clone(first)
 		for range 3 {
 			a.step(w, g, 0.01, 1, workers)
 		}
@@ -55,9 +55,9 @@ func TestRunningStatisticsStartAtTheFirstBatch(t *testing.T) {
 	state := []float32{0}
 	var want float64
 	weight := 0.0
-	for step, v := range []float32{4, 6, 8, 8, 8} {
-		track(state, []float32{v}, step+1)
-		want, weight = 0.9*want+float64(v), 0.9*weight+1 // the mean, each batch weighing 0.9 of the next
+	for step, v := range []float64{4, 6, 8, 8, 8} {
+		track(state, []float64{v}, step+1)
+		want, weight = 0.9*want+v, 0.9*weight+1 // the mean, each batch weighing 0.9 of the next
 		if math.Abs(float64(state[0])-want/weight) > 1e-5 {
 			t.Errorf("after %d steps: %v, want %v", step+1, state[0], want/weight)
 		}

@@ -23,15 +23,16 @@ type team struct {
 
 	// gradient holds the sums, stage after stage: each stage's gradients are one
 	// run of memory, a bucket, which is all-reduced while the next stages compute.
-	gradient []float32
+	gradient []float64
 	buckets  []bucket
 	spans    []span // every parameter, in the order of gradient
+	scratch  []float32
 }
 
 // bucket is what one stage gives: spans[lo:hi], and their run in gradient.
 type bucket struct {
 	lo, hi int
-	sum    []float32
+	sum    []float64
 }
 
 // newTeam opens the program and one stepper a worker.
@@ -40,7 +41,7 @@ func newTeam(cfg Config, p *grad.Program, e Engine, world Collective) (*team, er
 	if err != nil {
 		return nil, err
 	}
-	t := &team{world: world, program: p, machine: machine, gradient: make([]float32, size(p.Params))}
+	t := &team{world: world, program: p, machine: machine, gradient: make([]float64, size(p.Params))}
 	at := 0
 	for _, s := range p.Stages {
 		b := bucket{lo: len(t.spans)}
@@ -85,8 +86,8 @@ type round struct {
 // the team's buckets.
 type reduced struct {
 	loss       float64
-	losses     []float32 // of each micro-batch, as it entered the sum
-	statistics []float32 // mean of the micro-batches', by their samples
+	losses     []float64 // of each micro-batch, as it entered the sum
+	statistics []float64 // mean of the micro-batches', by their samples
 	norm       float64
 
 	reduce, exposed time.Duration
@@ -99,7 +100,7 @@ var errLost = errors.New("all-reduce")
 func (t *team) step(ctx context.Context, r round) (reduced, error) {
 	// What is too small to be worth a message of its own goes last, in one: the loss
 	// of each micro-batch in a place of its own, and the sums of statistics.
-	tail := make([]float32, r.hi-r.lo+size(t.program.State))
+	tail := make([]float64, r.hi-r.lo+size(t.program.State))
 	clear(t.gradient)
 	order := newOrder(len(t.buckets)+1, len(r.jobs))
 	last := len(t.buckets)
@@ -138,7 +139,8 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 				data = t.buckets[i].sum
 			}
 			began := time.Now()
-			if err := t.world.AllReduce(egCtx, data); err != nil {
+			var err error
+			if t.scratch, err = allReduceExact(egCtx, t.world, data, t.scratch); err != nil {
 				return fmt.Errorf("%w: %w", errLost, err)
 			}
 			ended = time.Now()
@@ -153,14 +155,14 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 	out.exposed = max(0, time.Since(time.Unix(0, computed.Load())))
 	out.losses, out.statistics = tail[:r.hi-r.lo], tail[r.hi-r.lo:]
 	for _, l := range out.losses {
-		out.loss += float64(l)
+		out.loss += l
 	}
 	out.norm = norm(t.gradient, len(t.steppers))
 	return out, nil
 }
 
 // run computes micro-batch k of the round and hands over what it gives.
-func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order, tail []float32) error {
+func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order, tail []float64) error {
 	in, err := r.loader.take(ctx, r.from+k)
 	if err != nil {
 		return err
@@ -176,12 +178,13 @@ func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order,
 		return fmt.Errorf("compute micro-batch %d: %w", r.mine+k-r.lo+1, err)
 	}
 	order.add(len(t.buckets), k, func() {
-		tail[r.mine-r.lo+k] = s.Output(grad.LossName)[0]
+		tail[r.mine-r.lo+k] = float64(s.Output(grad.LossName)[0])
 		share := float32(float64(r.jobs[k].count) / float64(r.samples))
-		sum := tail[r.hi-r.lo:]
-		for i, v := range s.Statistics() {
-			sum[i] += float32(share * v)
+		statistics := s.Statistics()
+		for i, v := range statistics {
+			statistics[i] = share * v
 		}
+		addExact(tail[r.hi-r.lo:], statistics)
 	})
 	return nil
 }
@@ -190,10 +193,7 @@ func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order,
 func (t *team) addGradients(stage int, s Stepper) {
 	b, g := t.buckets[stage], s.Gradient()
 	for _, sp := range t.spans[b.lo:b.hi] {
-		sum := t.gradient[sp.bucket : sp.bucket+sp.len]
-		for i, v := range g[sp.at : sp.at+sp.len] {
-			sum[i] += v
-		}
+		addExact(t.gradient[sp.bucket:sp.bucket+sp.len], g[sp.at:sp.at+sp.len])
 	}
 }
 
@@ -203,8 +203,8 @@ func (t *trainer) finite(p plan, lo, hi int, r reduced) error {
 	where := fmt.Sprintf("epoch %d, step %d", t.state.Epoch+1, t.state.Step+1)
 	hint := "the weights are those before this step; if the samples look right, a lower learning rate may help"
 	for k, l := range r.losses {
-		if v := float64(l); math.IsNaN(v) || math.IsInf(v, 0) {
-			err := fault.New(fault.Invalid, "%s: the loss is %v in the micro-batch of %s", where, v, t.names(p, lo+k, lo+k+1))
+		if math.IsNaN(l) || math.IsInf(l, 0) {
+			err := fault.New(fault.Invalid, "%s: the loss is %v in the micro-batch of %s", where, l, t.names(p, lo+k, lo+k+1))
 			return fault.Hint(err, "%s", hint)
 		}
 	}

@@ -14,9 +14,9 @@
 //
 // The unit of computation is the micro-batch, of the size that the program was
 // built for: batch norms see one, and nothing else of a result depends on how
-// micro-batches are dealt out. Sums run in their order and every draw comes from
-// (seed, epoch, sample), so one rank gives the same bits for any number of
-// threads, and any number of ranks the same run up to the order of summation.
+// micro-batches are dealt out. Sums are exact, and so the same in any order
+// (exact.go), and every draw comes from (seed, epoch, sample): any number of
+// threads and of ranks gives the same bits, on machines of one kind.
 package train
 
 import (
