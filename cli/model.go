@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -254,7 +255,7 @@ func (f *quantizeFlags) compareSpeed(ctx context.Context, r *quantize.Report, ca
 	if r.Device == "cpu" {
 		r.Device = "one core of the CPU"
 	}
-	took, err := quantize.Race(ctx, f.rounds, runs...)
+	took, err := quantize.Race(ctx, f.rounds, 50*time.Millisecond, runs...)
 	if err != nil {
 		return err
 	}

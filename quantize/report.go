@@ -82,17 +82,24 @@ func (r *Report) Lines() string {
 }
 
 // Race runs the functions in turn, round after round, and returns the median time of
-// each: what disturbs the machine disturbs all alike. Two rounds before warm up.
-func Race(ctx context.Context, rounds int, runs ...func(context.Context) error) ([]time.Duration, error) {
-	times := make([][]time.Duration, len(runs))
+// a call of each: what disturbs the machine disturbs all alike. A turn lasts about as
+// long as leg, many calls where one is short, after two turns to warm up.
+func Race(ctx context.Context, rounds int, leg time.Duration, runs ...func(context.Context) error) ([]time.Duration, error) {
+	times, calls := make([][]time.Duration, len(runs)), make([]int, len(runs))
 	for round := range rounds + 2 {
 		for i, run := range runs {
+			calls[i] = max(calls[i], 1)
 			began := time.Now()
-			if err := run(ctx); err != nil {
-				return nil, err
+			for range calls[i] {
+				if err := run(ctx); err != nil {
+					return nil, err
+				}
 			}
+			took := time.Since(began) / time.Duration(calls[i])
 			if round >= 2 {
-				times[i] = append(times[i], time.Since(began))
+				times[i] = append(times[i], took)
+			} else {
+				calls[i] = int(leg / max(took, time.Microsecond))
 			}
 		}
 	}

@@ -46,12 +46,17 @@ func TestARaceCountsTheMedianAfterWarmUp(t *testing.T) {
 				return nil
 			}
 		}
-		got, err := quantize.Race(t.Context(), 3, sleeps("a", 900, 900, 5, 1, 3), sleeps("b", 1, 1, 7, 800, 9))
+		got, err := quantize.Race(t.Context(), 3, time.Millisecond, sleeps("a", 900, 900, 5, 1, 3), sleeps("b", 50, 50, 7, 800, 9))
 		if err != nil || got[0] != 3*time.Millisecond || got[1] != 9*time.Millisecond || order != "ababababab" {
 			t.Errorf("medians %v in the order %s, %v", got, order, err)
 		}
+		order = ""
+		got, err = quantize.Race(t.Context(), 1, 4*time.Millisecond, sleeps("a", 2, 2, 2, 1, 3), sleeps("b", 9, 9, 9))
+		if err != nil || got[0] != 2*time.Millisecond || got[1] != 9*time.Millisecond || order != "abaabaab" {
+			t.Errorf("turns of 4 ms: %v in the order %s, %v", got, order, err)
+		}
 		broken := errors.New("broken")
-		if _, err := quantize.Race(t.Context(), 3, func(context.Context) error { return broken }); !errors.Is(err, broken) {
+		if _, err := quantize.Race(t.Context(), 3, 0, func(context.Context) error { return broken }); !errors.Is(err, broken) {
 			t.Errorf("error %v", err)
 		}
 	})
