@@ -29,11 +29,14 @@ var inner = func() [Bins - 1]float64 {
 	return e
 }()
 
-// bins sorts the samples into bins. A score outside 0 to 1 counts in the outermost.
+// binOf returns the bin of a score; one outside 0 to 1 counts in the outermost.
+func binOf(score float64) uint8 { return uint8(sort.SearchFloat64s(inner[:], score)) }
+
+// bins sorts the samples into bins.
 func (r *ranking) bins() [Bins]Bin {
 	var all [Bins]Bin
 	for i, s := range r.score {
-		b := &all[sort.SearchFloat64s(inner[:], s)]
+		b := &all[r.bin[i]]
 		b.Count += r.weight[i]
 		b.Score += r.weight[i] * s
 		if r.positive[i] {

@@ -14,18 +14,35 @@ type ranking struct {
 	score    []float64
 	positive []bool
 	weight   []float64
+
+	// What a sample adds to a sum, the same in each resample.
+	bin          []uint8 // of the reliability curve
+	square, loss []float64
 }
 
 // rank sorts the samples; each stands in it once.
 func rank(scores []float64, positive []bool) *ranking {
 	n := len(scores)
-	r := &ranking{make([]int, n), make([]float64, n), make([]bool, n), make([]float64, n)}
+	r := &ranking{
+		row: make([]int, n), score: make([]float64, n), positive: make([]bool, n), weight: make([]float64, n),
+		bin: make([]uint8, n), square: make([]float64, n), loss: make([]float64, n),
+	}
 	for i := range r.row {
 		r.row[i] = i
 	}
 	slices.SortStableFunc(r.row, func(a, b int) int { return cmp.Compare(scores[b], scores[a]) })
 	for place, row := range r.row {
-		r.score[place], r.positive[place], r.weight[place] = scores[row], positive[row], 1
+		score := scores[row]
+		r.score[place], r.positive[place], r.weight[place] = score, positive[row], 1
+		r.bin[place] = binOf(score)
+		right := Clip(score) // the probability given to what is true
+		if positive[row] {
+			r.square[place] = (1 - score) * (1 - score)
+		} else {
+			r.square[place] = score * score
+			right = 1 - right
+		}
+		r.loss[place] = -math.Log(right)
 	}
 	return r
 }
@@ -135,28 +152,17 @@ func (o outcome) undecided() float64 {
 }
 
 // brier is the mean squared distance of score and truth (Brier 1950).
-func (r *ranking) brier() float64 {
-	var sum, n float64
-	for i, s := range r.score {
-		if r.positive[i] {
-			s = 1 - s
-		}
-		sum += r.weight[i] * s * s
-		n += r.weight[i]
-	}
-	return sum / n
-}
+func (r *ranking) brier() float64 { return r.mean(r.square) }
 
 // logLoss is the mean negative log likelihood, in nats, of scores kept within what
 // Clip keeps them in.
-func (r *ranking) logLoss() float64 {
+func (r *ranking) logLoss() float64 { return r.mean(r.loss) }
+
+func (r *ranking) mean(of []float64) float64 {
 	var sum, n float64
-	for i, s := range r.score {
-		if s = Clip(s); !r.positive[i] {
-			s = 1 - s
-		}
-		sum -= r.weight[i] * math.Log(s)
-		n += r.weight[i]
+	for i, w := range r.weight {
+		sum += w * of[i]
+		n += w
 	}
 	return sum / n
 }
