@@ -12,11 +12,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 	"unsafe"
 
 	"bcc/fault"
+	"bcc/native/thread"
 )
 
 // threadFunneled asks for a library that other threads of the process do not
@@ -35,14 +35,17 @@ const finalizePatience = 10 * time.Second
 // for the tests.
 var chunk = 1 << 28
 
-var errLeft = errors.New("an earlier call did not end")
+var (
+	errLeft   = errors.New("an earlier call did not end")
+	errClosed = errors.New("closed")
+)
 
 // World is this process among the ranks of the launcher. It serves one goroutine
 // at a time. The library works on its caller's thread, one that World keeps.
 type World struct {
 	lib        *library
 	rank, size int
-	calls      chan func()
+	thread     *thread.Thread
 	left       error // the first call that did not end well: the library holds its request
 }
 
@@ -62,9 +65,8 @@ func Open(ctx context.Context, l Launcher, libraries ...string) (*World, error) 
 	if err != nil {
 		return nil, err
 	}
-	w := &World{lib: lib, calls: make(chan func())}
-	go w.thread()
-	if err := w.do(ctx, w.start); err != nil {
+	w := &World{lib: lib, thread: thread.Start()}
+	if err := w.thread.Do(ctx, w.start); err != nil {
 		return nil, fmt.Errorf("start MPI (%s): %w", lib.version, err)
 	}
 	if err := l.agree(w.rank, w.size, lib.version); err != nil {
@@ -127,7 +129,7 @@ func (w *World) Barrier(ctx context.Context) error {
 func (w *World) Abort(code int) {
 	ctx, cancel := context.WithTimeout(context.Background(), finalizePatience)
 	defer cancel()
-	_ = w.do(ctx, func() error { return w.lib.call("MPI abort", w.lib.abort, w.lib.world, uintptr(code)) })
+	_ = w.thread.Do(ctx, func() error { return w.lib.call("MPI abort", w.lib.abort, w.lib.world, uintptr(code)) })
 }
 
 // Close waits for the other ranks and ends MPI. After a call that did not end well
@@ -139,36 +141,12 @@ func (w *World) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), finalizePatience)
 	defer cancel()
-	if err := w.do(ctx, func() error { return w.lib.call("end MPI", w.lib.finalize) }); err != nil {
+	if err := w.thread.Do(ctx, func() error { return w.lib.call("end MPI", w.lib.finalize) }); err != nil {
 		return err
 	}
-	close(w.calls)
-	w.left = errors.New("it is closed")
+	w.thread.Stop()
+	w.left = errClosed
 	return nil
-}
-
-// thread is the one that makes all calls of the library.
-func (w *World) thread() {
-	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-	for call := range w.calls {
-		call()
-	}
-}
-
-// do runs f on the library's thread. When ctx ends first the thread is left to f.
-func (w *World) do(ctx context.Context, f func() error) error {
-	done := make(chan error, 1)
-	select {
-	case w.calls <- func() { done <- f() }:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (w *World) start() error {
@@ -196,7 +174,7 @@ func (w *World) wait(ctx context.Context, doing string, begin func(p *pinned, re
 	if w.left != nil {
 		return fmt.Errorf("%s: %w", doing, w.left)
 	}
-	err := w.do(ctx, func() error {
+	err := w.thread.Do(ctx, func() error {
 		p := new(pinned)
 		request, done := new(uintptr), new(int32) // MPI_Request: a pointer in one family, an int in the other
 		at, doneAt := p.address(unsafe.Pointer(request)), p.address(unsafe.Pointer(done))
