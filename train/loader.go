@@ -76,12 +76,9 @@ type loader struct {
 	epoch int
 	rows  map[string]int // floats a sample of each input
 
-	next atomic.Int64
-	free chan *inputs
-	// ready holds micro-batch k at k modulo its length. The sums run in order, so
-	// while one micro-batch is waited for, the other workers have given back at most
-	// one each: the ring has a place for those and for all memory in hand.
-	ready  []chan *inputs
+	next   atomic.Int64
+	free   chan *inputs
+	ready  []chan *inputs // of each micro-batch
 	eg     *errgroup.Group
 	failed context.Context
 }
@@ -98,7 +95,10 @@ func startLoader(ctx context.Context, cfg Config, job Job, w *work, epoch, micro
 		ahead = 2 * cfg.Workers
 	}
 	n := cfg.Workers + ahead
-	l := &loader{cfg: cfg, job: job, work: w, epoch: epoch, rows: map[string]int{}, free: make(chan *inputs, n)}
+	l := &loader{cfg: cfg, job: job, work: w, epoch: epoch, rows: map[string]int{}, free: make(chan *inputs, n), ready: make([]chan *inputs, len(w.batches))}
+	for k := range l.ready {
+		l.ready[k] = make(chan *inputs, 1)
+	}
 	for _, in := range job.Program.Inputs {
 		l.rows[in.Name] = in.Shape.Len() / micro
 	}
@@ -108,9 +108,6 @@ func startLoader(ctx context.Context, cfg Config, job Job, w *work, epoch, micro
 			in.data[name] = make([]float32, row*micro)
 		}
 		l.free <- in
-	}
-	for range n + cfg.Workers {
-		l.ready = append(l.ready, make(chan *inputs, 1))
 	}
 	l.eg, l.failed = errgroup.WithContext(ctx)
 	for range min(cfg.Workers, len(w.batches)) {
@@ -137,18 +134,14 @@ func (l *loader) run(ctx context.Context) error {
 		if err := l.fill(ctx, in, l.work.batches[k]); err != nil {
 			return err
 		}
-		select {
-		case l.ready[k%len(l.ready)] <- in:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+		l.ready[k] <- in
 	}
 }
 
 // take returns micro-batch k of the work, to be given back.
 func (l *loader) take(ctx context.Context, k int) (*inputs, error) {
 	select {
-	case in := <-l.ready[k%len(l.ready)]:
+	case in := <-l.ready[k]:
 		return in, nil
 	case <-l.failed.Done():
 		if ctx.Err() != nil {

@@ -96,14 +96,17 @@ type reduced struct {
 // errLost marks a step that failed because the ranks could not meet.
 var errLost = errors.New("all-reduce")
 
-// step computes this rank's micro-batches, sums them in order, and sums the ranks.
+// step computes this rank's micro-batches, and sums them and those of the other ranks.
 func (t *team) step(ctx context.Context, r round) (reduced, error) {
 	// What is too small to be worth a message of its own goes last, in one: the loss
 	// of each micro-batch in a place of its own, and the sums of statistics.
 	tail := make([]float64, r.hi-r.lo+size(t.program.State))
 	clear(t.gradient)
-	order := newOrder(len(t.buckets)+1, len(r.jobs))
-	last := len(t.buckets)
+	sums := make([]*sum, len(t.buckets)+1)
+	for i, b := range t.buckets {
+		sums[i] = newSum(b.sum, len(r.jobs))
+	}
+	sums[len(t.buckets)] = newSum(tail, len(r.jobs))
 
 	eg, egCtx := errgroup.WithContext(ctx)
 	var next, computed atomic.Int64
@@ -116,12 +119,7 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 					computed.Store(time.Now().UnixNano())
 					return nil
 				}
-				err := t.run(egCtx, s, r, k, order, tail)
-				if err == nil {
-					// the stepper's memory is free when all of it has been added
-					err = order.wait(egCtx, k)
-				}
-				if err != nil {
+				if err := t.run(egCtx, s, r, k, sums); err != nil {
 					return err
 				}
 			}
@@ -130,17 +128,13 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 	var out reduced
 	eg.Go(func() error {
 		var ended time.Time
-		for i := range last + 1 {
-			if err := order.whole(egCtx, i); err != nil {
+		for _, s := range sums {
+			if err := s.wait(egCtx); err != nil {
 				return err
-			}
-			data := tail
-			if i < last {
-				data = t.buckets[i].sum
 			}
 			began := time.Now()
 			var err error
-			if t.scratch, err = allReduceExact(egCtx, t.world, data, t.scratch); err != nil {
+			if t.scratch, err = allReduceExact(egCtx, t.world, s.data, t.scratch); err != nil {
 				return fmt.Errorf("%w: %w", errLost, err)
 			}
 			ended = time.Now()
@@ -162,7 +156,7 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 }
 
 // run computes micro-batch k of the round and hands over what it gives.
-func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order, tail []float64) error {
+func (t *team) run(ctx context.Context, s Stepper, r round, k int, sums []*sum) error {
 	in, err := r.loader.take(ctx, r.from+k)
 	if err != nil {
 		return err
@@ -172,28 +166,29 @@ func (t *team) run(ctx context.Context, s Stepper, r round, k int, order *order,
 	}
 	r.loader.giveBack(in)
 	err = s.Run(ctx, func(stage int) {
-		order.add(stage, k, func() { t.addGradients(stage, s) })
+		sums[stage].add(func(sum []float64) { t.addGradients(sum, stage, s) })
 	})
 	if err != nil {
 		return fmt.Errorf("compute micro-batch %d: %w", r.mine+k-r.lo+1, err)
 	}
-	order.add(len(t.buckets), k, func() {
+	share := float32(float64(r.jobs[k].count) / float64(r.samples))
+	statistics := s.Statistics()
+	for i, v := range statistics {
+		statistics[i] = share * v
+	}
+	sums[len(t.buckets)].add(func(tail []float64) {
 		tail[r.mine-r.lo+k] = float64(s.Output(grad.LossName)[0])
-		share := float32(float64(r.jobs[k].count) / float64(r.samples))
-		statistics := s.Statistics()
-		for i, v := range statistics {
-			statistics[i] = share * v
-		}
 		addExact(tail[r.hi-r.lo:], statistics)
 	})
 	return nil
 }
 
-// addGradients adds a stage's gradients to its bucket.
-func (t *team) addGradients(stage int, s Stepper) {
-	b, g := t.buckets[stage], s.Gradient()
-	for _, sp := range t.spans[b.lo:b.hi] {
-		addExact(t.gradient[sp.bucket:sp.bucket+sp.len], g[sp.at:sp.at+sp.len])
+// addGradients adds a stage's gradients to the sum of its bucket.
+func (t *team) addGradients(sum []float64, stage int, s Stepper) {
+	g, at := s.Gradient(), 0
+	for _, sp := range t.spans[t.buckets[stage].lo:t.buckets[stage].hi] {
+		addExact(sum[at:at+sp.len], g[sp.at:sp.at+sp.len])
+		at += sp.len
 	}
 }
 

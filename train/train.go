@@ -8,9 +8,9 @@
 //
 //	epoch: shuffled ─► plan ─► steps of micro-batches ─┐ my share
 //	                                                   ▼
-//	Samples ─► loader ─► stepper (a core) ─► sums in micro-batch order ─► all-reduce
-//	                                                                          │
-//	checkpoint ◄─ early stopping ◄─ validation ◄─ weights ◄─ AdamW ◄──────────┘
+//	Samples ─► loader ─► stepper (a core) ─► exact sums ─► all-reduce ─┐
+//	                                                                   ▼
+//	checkpoint ◄─ early stopping ◄─ validation ◄─ weights ◄───────── AdamW
 //
 // The unit of computation is the micro-batch, of the size that the program was
 // built for: batch norms see one, and nothing else of a result depends on how
