@@ -44,8 +44,12 @@ func (f *evaluateFlags) scoreSlides(cmd *cobra.Command, s *scored, dir string, b
 			s.source += ", chosen on " + o.ChosenOn
 		}
 	}
-	if s.data.About == "" && synthetic(slides) {
+	switch {
+	case s.data.About != "":
+	case synthetic(slides):
 		s.data.About = "Synthetic slides of bcc synth, no patient's: every figure here is about drawings of tissue, none about basal cell carcinoma."
+	case s.data.Kind == kindCobra:
+		s.data.About = "A data set with the tables of COBRA; whether it is the published one is not known here."
 	}
 
 	ends, err := f.walk(cmd, slides, std)
