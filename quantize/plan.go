@@ -186,6 +186,9 @@ func (p *plan) readWeight(n *onnx.Node) (weight, bool) {
 		}
 	}
 	dims := w.tensor.Dims
+	if slices.ContainsFunc(dims, func(d int64) bool { return d < 1 }) { // else the others could be anything
+		return weight{}, false
+	}
 	switch n.Op {
 	case "Conv":
 		if len(dims) < 3 {
