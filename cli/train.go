@@ -104,7 +104,7 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.StringVar(&f.data, "data", "", "folder of the data set: labels.csv and its files, or COBRA's tables")
 	fs.StringVar(&f.out, "out", "", "folder for the model, the history and the checkpoint")
 	fs.StringVar(&f.dataset, "dataset", "auto", "tiles, slides or cobra; auto: by the tables and the endings of the files")
-	fs.StringVar(&f.arch, "arch", "", "network; empty: mobilenetv3-small for patches, mil for slides")
+	fs.StringVar(&f.arch, "arch", "", "network; empty: resnet10-slim for patches, mil for slides")
 	fs.IntVar(&f.epochs, "epochs", 20, "how often every sample is seen")
 	fs.IntVar(&f.batch, "batch", 0, "samples a step, over all processes; 0: 32 patches, 8 slides")
 	fs.IntVar(&f.micro, "micro-batch", 0, "samples computed at once, which batch norm sees; 0: 8 patches, 1 slide")
@@ -196,7 +196,7 @@ func (f *trainFlags) setDefaults() {
 	if f.arch == "" {
 		f.arch = "mil"
 		if patch {
-			f.arch = "mobilenetv3-small"
+			f.arch = "resnet10-slim"
 		}
 	}
 }
