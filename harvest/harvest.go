@@ -252,19 +252,19 @@ func (f *field) plan(ctx context.Context) error {
 // nor measured on it.
 func (f *field) checkSplits() error {
 	count := map[string][2]int{}
+	for _, s := range f.sources {
+		count[s.split] = [2]int{}
+	}
 	for _, p := range f.patches {
 		n := count[f.sources[p.source].split]
 		n[p.class]++
 		count[f.sources[p.source].split] = n
 	}
 	for _, split := range []string{dataset.Train, dataset.Val, dataset.Test} {
-		if n := count[split]; (n[0] == 0) != (n[1] == 0) {
+		if n, used := count[split]; used && (n[0] == 0 || n[1] == 0) {
 			return fault.Hint(fault.New(fault.Invalid, "split %s: %d patches with a lesion and %d without", split, n[0], n[1]),
 				"more slides, or a smaller part of a patch that has to be lesion (%.2f now)", f.cfg.Cover)
 		}
-	}
-	if len(f.patches) == 0 {
-		return fault.New(fault.Invalid, "no patch to learn from on %d slides", len(f.sources))
 	}
 	return nil
 }
