@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -156,11 +157,11 @@ func stemWidth(n *net.Net) int { return n.Graph.Params()[0].Shape[0] }
 
 // asRank runs the tasks as one of several ranks and prints what rank 0 measured.
 func (f *benchTrainFlags) asRank(ctx context.Context, std Streams) (err error) {
-	world, err := openWorld(ctx, "mpi", std.Err)
+	world, err := openCollective(ctx, collectiveFlags{how: "mpi", limit: 10 * time.Minute}, std)
 	if err != nil {
 		return err
 	}
-	defer func() { err = leaveWorld(world, err) }()
+	defer func() { err = world.leave(ctx, err) }()
 	task, err := f.task(f.networks[0])
 	if err != nil {
 		return err

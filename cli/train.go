@@ -67,7 +67,7 @@ type trainFlags struct {
 	workers     int
 	device      string
 	enginePath  string
-	collective  string
+	world       collectiveFlags
 
 	harvest harvestFlags // of task patch, on slides
 
@@ -130,7 +130,7 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.IntVar(&f.workers, "workers", 0, "goroutines that compute; 0: one a core, shared with other processes of the run on this machine")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda or cuda:n")
 	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
-	fs.StringVar(&f.collective, "collective", "auto", "how processes meet: auto, none, mpi or nccl")
+	f.world.add(fs)
 	return cmd
 }
 
@@ -238,11 +238,13 @@ func runTrain(cmd *cobra.Command, f trainFlags, std Streams) (err error) {
 		return err
 	}
 	roomForNativeCalls()
-	world, err := openWorld(ctx, f.collective, std.Err)
+	world, err := openCollective(ctx, f.world, std)
 	if err != nil {
 		return err
 	}
-	defer func() { err = leaveWorld(world, err) }()
+	defer func() { err = world.leave(cmd.Context(), err) }()
+	ctx, unwatch := world.watch(ctx) // it ends when another process is lost
+	defer unwatch()
 	if world.Rank() > 0 { // one voice for all
 		std.Out, std.Err = io.Discard, io.Discard
 	} else if err := writable(f.out); err != nil {
