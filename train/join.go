@@ -41,6 +41,11 @@ func (t *trainer) resumeData() ([]byte, error) {
 	if t.cfg.Checkpoint == "" || !t.rank0() {
 		return nil, nil
 	}
+	unlock, err := lock(t.cfg.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	t.unlock = unlock
 	data, err := t.cfg.readCheckpoint()
 	if err == nil && data != nil && len(data) == 0 {
 		return nil, fault.New(fault.Corrupt, "checkpoint in %s: the file is empty", t.cfg.Checkpoint)

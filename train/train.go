@@ -109,6 +109,7 @@ type trainer struct {
 	opt     *adamW
 	state   state
 	saved   time.Time
+	unlock  func() // lets go of the checkpoint's folder
 }
 
 // Run trains and returns the best weights, on every rank. When ctx ends, or the
@@ -119,7 +120,7 @@ func Run(ctx context.Context, cfg Config, job Job) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, fmt.Errorf("train: %w", err)
 	}
-	defer t.team.close()
+	defer t.close()
 	if err := t.run(ctx); err != nil {
 		return Outcome{}, fmt.Errorf("train: %w", t.leave(ctx, err))
 	}
@@ -148,7 +149,7 @@ func begin(ctx context.Context, cfg Config, job Job) (*trainer, error) {
 	if err := checkSamples(job.Samples, classes); err != nil {
 		return nil, err
 	}
-	t := &trainer{cfg: cfg, job: job, micro: m, saved: time.Now()}
+	t := &trainer{cfg: cfg, job: job, micro: m, saved: time.Now(), unlock: func() {}}
 	t.facts = t.allFacts()
 	t.weigher = newWeigher(cfg, job.Samples, classes)
 	if t.team, err = newTeam(cfg, job.Program, job.Engine, job.World); err != nil {
@@ -157,10 +158,15 @@ func begin(ctx context.Context, cfg Config, job Job) (*trainer, error) {
 	t.opt = newAdamW(job.Program.Params, t.team.spans, cfg.Decay)
 	t.state = firstState(job.Weights, t.team.machine.Params(), t.opt)
 	if err := t.join(ctx); err != nil {
-		t.team.close()
+		t.close()
 		return nil, err
 	}
 	return t, nil
+}
+
+func (t *trainer) close() {
+	_ = t.team.close() // what could fail is freed anyway
+	t.unlock()
 }
 
 // checkSamples refuses data that cannot teach.

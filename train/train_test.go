@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -270,6 +271,21 @@ func TestItRefusesTheCheckpointOfAnotherRun(t *testing.T) {
 			t.Errorf("rank %d: %v", r, err)
 		}
 	}
+}
+
+func TestItLeavesTheCheckpointOfARunningTrainingAlone(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Checkpoint, c.Epochs = t.TempDir(), 1
+	j := job()
+	j.Watch = &watcher{ended: func(train.Epoch) {
+		c := c
+		c.Resume = true
+		if _, err := train.Run(t.Context(), c, job()); runtime.GOOS == "linux" && fault.Of(err) != fault.Busy {
+			t.Errorf("%v, want busy", err)
+		}
+	}}
+	run(t, c, j)
 }
 
 func TestItRefusesADamagedCheckpoint(t *testing.T) {
