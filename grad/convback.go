@@ -24,10 +24,6 @@ func backConv(b back) []Value {
 	l.n, l.c, l.h, l.wide, l.m, l.oh, l.ow = xs[0], xs[1], xs[2], xs[3], ys[1], ys[2], ys[3]
 	l.k, l.stride, l.pad = b.call.ints("kernel_shape")[0], b.call.ints("strides")[0], b.call.ints("pads")[0]
 	l.groups, l.apart = b.call.int("group", 1), b.call.ints("dilations")[0]
-	if l.n == Batch {
-		b.g.fail("the gradient of a convolution needs a fixed batch")
-		return nil
-	}
 	d := make([]Value, len(b.in))
 	if b.need[0] {
 		d[0] = l.byInput()

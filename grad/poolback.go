@@ -14,10 +14,6 @@ import (
 func backMaxPool(b back) []Value {
 	x, at, dy := b.in[0], b.out[1], b.grad[0]
 	n, m := x.Shape().Len(), dy.Shape().Len()
-	if n < 0 {
-		b.g.fail("the gradient of a pool needs a fixed batch")
-		return nil
-	}
 	zeros := x.Sub(x).Reshape(n)
 	return []Value{zeros.scatter(at.Reshape(m), dy.Reshape(m)).Reshape(x.Shape()...)}
 }
@@ -41,10 +37,6 @@ func backAveragePool(b back) []Value {
 	n, c, h, w := x[0], x[1], x[2], x[3]
 	oh, ow := dy.Shape()[2], dy.Shape()[3]
 	k, stride, pad := b.call.ints("kernel_shape")[0], b.call.ints("strides")[0], b.call.ints("pads")[0]
-	if n == Batch {
-		b.g.fail("the gradient of a pool needs a fixed batch")
-		return nil
-	}
 	if k == stride && h == k*oh && w == k*ow { // windows side by side
 		even := b.g.Const(slices.Repeat([]float32{1 / float32(k*k)}, k*k), k, 1, k)
 		return []Value{dy.Reshape(n*c, oh, 1, ow, 1).Mul(even).Reshape(x...)}

@@ -8,9 +8,9 @@ import "slices"
 // running variances average everywhere (Ioffe and Szegedy 2015, algorithm 2); the
 // batch itself is normalised with n.
 //
-// The operator's own training mode is not used: it writes over its running
-// statistics, and what it returns as variance depends on the device. It would be as
-// fast.
+// The operator's own training mode is not used: it writes over the running statistics
+// that it is given, which calls of one session share, and says nothing of the centred
+// batch, which the way back reads. It would save a hundredth of a step.
 func (g *Graph) train() []Value {
 	states := make([]Value, len(g.state.list))
 	built := g.nodes
@@ -31,7 +31,7 @@ func (g *Graph) onBatch(n *node, states []Value) {
 	x := Value{g, n.in[0] + 1}
 	each := x.Shape().Len() / x.Shape()[1]
 	if each < 2 {
-		g.fail("batch norm of %v: want a fixed batch with two elements or more a channel", x.Shape())
+		g.fail("batch norm of %v: want two elements or more a channel", x.Shape())
 		return
 	}
 	mean := x.ReduceMean(othersThanChannels(x.Shape())...)
