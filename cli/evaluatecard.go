@@ -2,14 +2,12 @@ package cli
 
 import (
 	"fmt"
-	"maps"
-	"os"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"bcc/evaluate"
-	"bcc/fault"
 	"bcc/model"
 )
 
@@ -31,10 +29,10 @@ func writeCard(dir string, b *model.Bundle, e *evaluate.Evaluation) error {
 func changes(card *model.Card, e *evaluate.Evaluation) []model.Change {
 	var out []model.Change
 	set := func(field string, value any) { out = append(out, model.Change{Field: field, Value: value}) }
-	temperature := 1.0
+	temperature, tempered := 1.0, false
 	tiles := e.Data.Kind == kindTiles
 	if t := e.Calibration.Temperature; t != nil && (tiles || card.Kind == model.SlideHead) {
-		temperature = t.Value
+		temperature, tempered = t.Value, true
 		groups := 0
 		if e.Chosen != nil {
 			groups = e.Chosen.Groups
@@ -42,7 +40,10 @@ func changes(card *model.Card, e *evaluate.Evaluation) []model.Change {
 		set("calibration", model.Calibration{Temperature: temperature * card.Temperature(), FittedOn: t.FittedOn, Slides: t.Samples, Patients: groups})
 	}
 	if c := e.Chosen; c != nil {
-		p := c.Point().Scaled(temperature)
+		p := c.Point()
+		if tiles || temperature != 1 {
+			p = below(p.Scaled(temperature), e.Unit, temperature)
+		}
 		o := model.OperatingPoint{Threshold: p.Threshold, ChosenOn: c.On, Slides: c.Samples, Patients: c.Groups,
 			Sensitivity: cardRate(c.Sensitivity), Specificity: cardRate(c.Specificity)}
 		if c.Wanted > 0 {
@@ -58,8 +59,22 @@ func changes(card *model.Card, e *evaluate.Evaluation) []model.Change {
 			set("lesion_threshold", p.Threshold)
 		}
 	}
-	set("metrics", metrics(card.Metrics, e))
+	set("metrics", metrics(card.Metrics, e, tempered))
 	return out
+}
+
+// below lowers a point that was chosen on rounded scores by what rounding may have
+// added, so that the sample it was chosen by is called again: scores of tiles are
+// float32, those of slides have four decimals, and a temperature below 1 stretches
+// them.
+func below(p evaluate.Point, unit string, temperature float64) evaluate.Point {
+	rounding := 1e-6
+	if unit == "slide" {
+		rounding = 1e-4 * max(1, 1/temperature)
+	}
+	p.Threshold = max(math.Floor((p.Threshold-rounding)*1e6)/1e6, 0)
+	p.Abstain[0] = min(p.Abstain[0], p.Threshold)
+	return p
 }
 
 // cardRate puts a figure into the words of a card; nil where it was not measured.
@@ -83,9 +98,10 @@ var cardMetrics = []struct{ figure, name string }{
 	{"specificity", "specificity"}, {"ece", "calibration error"},
 }
 
-// metrics returns the card's figures with those of the evaluation: one of the same
-// name on the same set gives way.
-func metrics(had []model.Metric, e *evaluate.Evaluation) []model.Metric {
+// metrics returns the card's figures with those of the evaluation in place of all
+// that stand there of the same set. Where the card takes the temperature, the
+// calibration error is that after it.
+func metrics(had []model.Metric, e *evaluate.Evaluation, tempered bool) []model.Metric {
 	set := e.Data.Name
 	if e.Data.Split != "" {
 		set += ", split " + e.Data.Split
@@ -105,6 +121,9 @@ func metrics(had []model.Metric, e *evaluate.Evaluation) []model.Metric {
 	}
 	for _, c := range cardMetrics {
 		f, ok := e.Figures[c.figure]
+		if t := e.Calibration.Temperature; c.figure == "ece" && tempered {
+			f = t.ECE
+		}
 		add(e.Unit+" "+c.name, f, ok)
 	}
 	if e.Colour != nil {
@@ -131,7 +150,7 @@ type site struct {
 }
 
 // writeSite writes a copy of the model whose operating point is a site's own into
-// dir. The original stays as it is; a folder that is there is not written over.
+// dir. The original stays as it is.
 func writeSite(dir string, b *model.Bundle, e *evaluate.Evaluation) error {
 	fields := changes(&b.Card, e)
 	applied := slices.ContainsFunc(fields, func(c model.Change) bool { return c.Field == "calibration" })
@@ -139,23 +158,11 @@ func writeSite(dir string, b *model.Bundle, e *evaluate.Evaluation) error {
 		Name: e.Data.Name, Base: b.Digest, Evaluated: e.Data, Slides: e.Samples, Patients: e.Groups,
 		Chosen: e.Chosen, Temperature: e.Calibration.Temperature, Applied: applied, Before: b.Card.OperatingPoint,
 	}}, model.Change{Field: "name", Value: siteName(b.Card.Name, e.Data.Name)})
-	card, err := model.Amend(b.RawCard, fields)
+	own, err := b.With(nil, fields)
 	if err != nil {
 		return fmt.Errorf("write the model for %s: %w", e.Data.Name, err)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fault.New(fault.Unavailable, "write a model: %w", err)
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.Card.Files)) {
-		data, err := b.File(name)
-		if err != nil {
-			return err
-		}
-		if err := evaluate.WriteFile(filepath.Join(dir, name), data); err != nil {
-			return err
-		}
-	}
-	return evaluate.WriteFile(filepath.Join(dir, model.CardFile), card) // last: without it the folder is no model
+	return own.Save(dir)
 }
 
 // siteName marks a model that was fitted to a site; a second fit takes the place of

@@ -35,7 +35,7 @@ func (f *evaluateFlags) scoreTiles(ctx context.Context, s *scored, dir string, b
 	s.data.SHA256 = tiles.Digest()
 	s.notes = append(s.notes, tiles.Notes()...)
 	if name := positiveName(&b.Card); !isBCC(name) || !isBCC(tiles.Classes()[0]) {
-		s.notes = append(s.notes, fmt.Sprintf("The positive class is %q in the data and %q in the model: a surrogate, no figure here is about basal cell carcinoma.", tiles.Classes()[0], name))
+		s.notes = append(s.notes, fmt.Sprintf("The positive class is called “%s” in the data and “%s” in the model. It is a surrogate: no figure here is about basal cell carcinoma.", tiles.Classes()[0], name))
 	}
 	t := b.Card.PatchThreshold()
 	s.point = evaluate.Point{Threshold: t, Abstain: [2]float64{t, t}}
