@@ -51,7 +51,7 @@ func (l *trainLines) Begun(b train.Begun) {
 		fmt.Fprintf(l.w, "going on after epoch %d, step %d of %d\n", b.Epoch, b.Step, b.Steps)
 	}
 	if b.Idle > 0 {
-		fmt.Fprintf(l.w, "bcc: note: %d processes have nothing to do in some steps: more of them, or a smaller --micro-batch or larger --batch, makes nothing faster than fewer do\n", b.Idle)
+		fmt.Fprintf(l.w, "bcc: note: a step has fewer micro-batches than there are processes, and %d of them nothing to do: take a larger --batch, a smaller --micro-batch or fewer processes\n", b.Idle)
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"bcc/cli"
 	"bcc/model"
@@ -155,16 +154,7 @@ func TestATrainingThatWasKilledGoesOn(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	checkpoint := filepath.Join(cut, "run", "checkpoint", "checkpoint")
-	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
-		if _, err := os.Stat(checkpoint); err == nil {
-			break
-		}
-		if time.Since(begun) > time.Minute {
-			t.Error("no checkpoint within a minute")
-			break
-		}
-	}
+	awaitFile(t, filepath.Join(cut, "run", "checkpoint", "checkpoint"))
 	_ = cmd.Process.Kill()
 	if err := cmd.Wait(); err == nil {
 		t.Log("it was through before it was killed")

@@ -75,7 +75,7 @@ type Begun struct {
 	Ranks         int
 	Epoch, Step   int // where it begins: above 0 after a resume
 	Resumed       bool
-	Idle          int // ranks that have no micro-batch in some step
+	Idle          int // ranks for which no step has a micro-batch
 }
 
 // Step is one step that was taken.
@@ -360,11 +360,7 @@ func (t *trainer) begun() {
 		return
 	}
 	p := t.plan(0)
-	idle := 0
-	for s := range p.steps {
-		lo, hi := p.step(s)
-		idle = max(idle, t.job.World.Size()-(hi-lo))
-	}
+	idle := max(t.job.World.Size()-t.cfg.Batch/t.micro, 0)
 	t.job.Watch.Begun(Begun{
 		Epochs: t.cfg.Epochs, Steps: p.steps, Samples: t.job.Samples.Len(), Ranks: t.job.World.Size(),
 		Epoch: t.state.Epoch, Step: t.state.Step, Resumed: t.state.Steps > 0, Idle: idle,

@@ -80,7 +80,7 @@ func (g *Guarded) call(ctx context.Context, name string, f func(context.Context)
 	if ctx.Err() == nil && errors.Is(context.Cause(inner), errLate) {
 		return g.late(name)
 	}
-	return fmt.Errorf("%s, collective call %d: %w", name, g.calls, err)
+	return fmt.Errorf("collective call %d: %w", g.calls, err)
 }
 
 // late names whoever has not come.
@@ -94,6 +94,6 @@ func (g *Guarded) late(name string) error {
 			who, hint = "and all ranks have come to it", "the network between the ranks may be cut"
 		}
 	}
-	err := fault.New(fault.Unavailable, "%s, collective call %d: waited %v %s", name, g.calls, g.limit, who)
+	err := fault.New(fault.Unavailable, "collective call %d (%s): waited %v %s", g.calls, name, g.limit, who)
 	return fault.Hint(err, "%s; --resume goes on from the last checkpoint", hint)
 }

@@ -82,6 +82,7 @@ type Line struct {
 
 	mu    sync.Mutex
 	err   error
+	gone  int // the rank that err is about
 	hosts []string
 	calls []uint64 // the collective call that each rank has come to
 	left  []bool   // ranks that have said goodbye
@@ -161,6 +162,14 @@ func (l *Line) Context(ctx context.Context) (context.Context, context.CancelFunc
 		}
 	}()
 	return ctx, func() { cancel(context.Canceled) }
+}
+
+// Speaker says whether this rank is the one to tell a person of a loss: the first
+// that is not lost itself.
+func (l *Line) Speaker() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err != nil && (l.cfg.Rank == 0 || l.cfg.Rank == 1 && l.gone == 0)
 }
 
 // Fail tells the others that this rank ends with err, and closes the line.
@@ -262,7 +271,7 @@ func (l *Line) hear(rank int, m message) (last bool) {
 		default:
 		}
 	case kindEnd:
-		l.lose(rank, "ended with an error: "+m.Why)
+		l.lose(rank, "ended early: "+m.Why)
 		return true
 	case kindLost:
 		if m.Rank >= 0 && m.Rank < l.cfg.Size {
@@ -299,7 +308,7 @@ func (l *Line) lose(rank int, why string) {
 	first := l.err == nil
 	if first {
 		err := fault.New(fault.Unavailable, "%s %s", l.name(rank), why)
-		l.err = fault.Hint(err, "see what that rank printed; --resume goes on from the last checkpoint")
+		l.gone, l.err = rank, fault.Hint(err, "see what that rank printed; --resume goes on from the last checkpoint")
 		close(l.lost)
 	}
 	l.mu.Unlock()

@@ -87,6 +87,9 @@ func expectLost(t *testing.T, who string, l *lifeline.Line, want string) {
 		t.Errorf("%s has not heard of any loss", who)
 		return
 	}
+	if speaks := who == "rank 0" || who == "rank 1" && strings.HasPrefix(want, "rank 0"); l.Speaker() != speaks {
+		t.Errorf("%s speaks for all: %v", who, !speaks)
+	}
 	if err := l.Err(); !strings.Contains(err.Error(), want) || fault.Of(err) != fault.Unavailable {
 		t.Errorf("%s hears %q (%v), want %q", who, err, fault.Of(err), want)
 	}
@@ -117,7 +120,7 @@ func TestAnErrorIsToldToAll(t *testing.T) {
 			all[bad].Fail(errors.New("disk\nfull"))
 			for rank, l := range all {
 				if rank != bad {
-					expectLost(t, fmt.Sprintf("rank %d", rank), l, fmt.Sprintf("rank %d of 3 on host%d ended with an error: disk full", bad, bad))
+					expectLost(t, fmt.Sprintf("rank %d", rank), l, fmt.Sprintf("rank %d of 3 on host%d ended early: disk full", bad, bad))
 				}
 			}
 		})
@@ -399,7 +402,7 @@ func TestACallThatWaitsTooLongNamesWhoIsLate(t *testing.T) {
 	}
 	err := lifeline.Guard(world[0], all[0], limit).Barrier(t.Context())
 	// Rank 1 has come as far as anyone can see, rank 2 has not.
-	if want := "barrier, collective call 1: waited 300ms for rank 2 of 3 on host2 (at call 0)"; err == nil || err.Error() != want || fault.Of(err) != fault.Unavailable {
+	if want := "collective call 1 (barrier): waited 300ms for rank 2 of 3 on host2 (at call 0)"; err == nil || err.Error() != want || fault.Of(err) != fault.Unavailable {
 		t.Errorf("error = %v, want %q", err, want)
 	}
 	err = lifeline.Guard(traintest.World(2)[0], nil, limit).Barrier(t.Context())
