@@ -62,14 +62,7 @@ func (f *evaluateFlags) scoreSlides(cmd *cobra.Command, s *scored, dir string, b
 			Name: sl.Name, Group: sl.Group, Part: set.Value(sl, f.by), Positive: sl.Positive(), Score: end.Result.Score,
 		}})
 	}
-	for i, end := range ends {
-		if len(f.measured(s.rows)) == len(s.rows) || slides[i].Split == f.split || f.site != "" && slides[i].Split == dataset.Test {
-			if err := s.addLesions(slides[i], end); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return s.compareLesions(f.measured(s.rows), slides, ends)
 }
 
 func openSlides(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {
@@ -111,25 +104,44 @@ func (f *evaluateFlags) walk(cmd *cobra.Command, slides []dataset.Slide, std Str
 	return ends, nil
 }
 
-// addLesions compares the lesions found on a slide with those known of it, where
-// there is a file that says.
-func (s *scored) addLesions(sl dataset.Slide, end detect.End) error {
-	truth := sl.Beside(".geojson")
-	if truth == "" {
-		return nil
+// compareLesions compares the lesions found on the measured slides with those that
+// are known, where files beside the slides say so. Where one does, a negative slide
+// without a file has none; a positive one without is left out.
+func (s *scored) compareLesions(measured []evaluate.Prediction, slides []dataset.Slide, ends []detect.End) error {
+	wanted := map[string]bool{}
+	for _, r := range measured {
+		wanted[r.Name] = true
 	}
-	size := wsi.Size{W: end.Result.Slide.WidthPx, H: end.Result.Slide.HeightPx}
-	overlap, hits, err := evaluate.CompareLesions(filepath.Join(end.Dir, report.LesionsFile), truth, size)
-	if err != nil {
-		return err
+	known := slices.ContainsFunc(slides, func(sl dataset.Slide) bool { return wanted[sl.Name] && sl.Beside(truthEnding) != "" })
+	unknown := 0
+	for i, sl := range slides {
+		truth := sl.Beside(truthEnding)
+		if !known || !wanted[sl.Name] {
+			continue
+		}
+		if truth == "" && sl.Positive() {
+			unknown++
+			continue
+		}
+		r := ends[i].Result
+		overlap, hits, err := evaluate.CompareLesions(filepath.Join(ends[i].Dir, report.LesionsFile), truth, wsi.Size{W: r.Slide.WidthPx, H: r.Slide.HeightPx})
+		if err != nil {
+			return err
+		}
+		l := evaluate.SlideLesions{Group: sl.Group, Positive: sl.Positive(), Overlap: overlap, Hits: hits}
+		for _, found := range r.Lesions {
+			l.FoundMM2 += found.AreaMM2
+		}
+		s.lesions = append(s.lesions, l)
 	}
-	l := evaluate.SlideLesions{Group: sl.Group, Positive: sl.Positive(), Overlap: overlap, Hits: hits}
-	for _, found := range end.Result.Lesions {
-		l.FoundMM2 += found.AreaMM2
+	if unknown > 0 {
+		s.notes = append(s.notes, fmt.Sprintf("On %d positive slides nobody drew the lesions: the figures of lesions leave them out.", unknown))
 	}
-	s.lesions = append(s.lesions, l)
 	return nil
 }
+
+// truthEnding is that of the file beside a slide in which its true lesions are drawn.
+const truthEnding = ".geojson"
 
 // synthetic reports whether slides come from bcc synth: its truth lies beside each.
 func synthetic(slides []dataset.Slide) bool {

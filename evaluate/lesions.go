@@ -23,7 +23,8 @@ type SlideLesions struct {
 }
 
 // CompareLesions draws what was found on a slide and what is true on one raster;
-// both are GeoJSON files in level-0 pixels.
+// both are GeoJSON files in level-0 pixels. Without a file of true lesions there are
+// none.
 func CompareLesions(found, truth string, slide wsi.Size) (Overlap, SlideHits, error) {
 	regions, raster, err := drawRegions(found, slide)
 	if err != nil {
@@ -42,6 +43,10 @@ func CompareLesions(found, truth string, slide wsi.Size) (Overlap, SlideHits, er
 }
 
 func drawRegions(path string, slide wsi.Size) ([]Region, *Label, error) {
+	if path == "" {
+		raster, err := Raster(nil, slide, rasterPx)
+		return nil, raster, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, fault.New(fault.NotFound, "read regions: %w", err)

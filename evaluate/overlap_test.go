@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -146,5 +148,25 @@ func TestItReadsRegionsFromGeoJSON(t *testing.T) {
 	}
 	if _, err := evaluate.Raster(nil, wsi.Size{W: 1 << 30, H: 1 << 30}, 1); fault.Of(err) != fault.Invalid {
 		t.Errorf("a raster of 2^60 pixels: %v", err)
+	}
+}
+
+// What was found on a slide where nothing was drawn is all false.
+func TestItComparesFilesOfLesions(t *testing.T) {
+	t.Parallel()
+	found := filepath.Join(t.TempDir(), "found.geojson")
+	const text = `{"type":"FeatureCollection","features":[{"geometry":{"type":"Polygon","coordinates":[[[0,0],[160,0],[160,160],[0,160],[0,0]]]},"properties":{"measurements":{"Score":0.75}}}]}`
+	if err := os.WriteFile(found, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	size := wsi.Size{W: 320, H: 320} // 20×20 raster pixels of 16
+	for truth, want := range map[string]evaluate.Overlap{"": {Found: 100}, found: {Found: 100, True: 100, Both: 100}} {
+		o, hits, err := evaluate.CompareLesions(found, truth, size)
+		if err != nil || o != want || len(hits.Hits) != 1 || len(hits.Hits[0].True) != hits.True {
+			t.Errorf("truth %q: %+v, %+v, %v", truth, o, hits, err)
+		}
+	}
+	if _, _, err := evaluate.CompareLesions(found, found+"x", size); fault.Of(err) != fault.NotFound {
+		t.Errorf("no such file: %v", err)
 	}
 }
