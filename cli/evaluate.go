@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bcc/aggregate"
 	"bcc/dataset"
 	"bcc/evaluate"
 	"bcc/fault"
@@ -190,7 +191,7 @@ func (f *evaluateFlags) score(cmd *cobra.Command, std Streams) (*scored, *model.
 	if err != nil {
 		return nil, nil, err
 	}
-	dir := f.data + f.site // one of them is empty
+	dir := max(f.data, f.site) // one of them is empty
 	kind, err := kindOf(dir, f.dataset)
 	if err != nil {
 		return nil, nil, err
@@ -223,7 +224,8 @@ func (f *evaluateFlags) measure(cmd *cobra.Command, s *scored) (*evaluate.Evalua
 	cfg := evaluate.DefaultConfig()
 	point, source := s.point, s.source
 	if cmd.Flags().Changed("threshold") {
-		point, source = evaluate.Point{Threshold: f.threshold, Abstain: [2]float64{f.threshold, f.threshold}}, "--threshold"
+		moved := aggregate.Config{Threshold: point.Threshold, Abstain: point.Abstain}.WithThreshold(f.threshold) // as detect does
+		point, source = evaluate.Point{Threshold: moved.Threshold, Abstain: moved.Abstain}, "--threshold"
 	}
 	samples := samplesOf(f.measured(s.rows))
 	tuning, on := samplesOf(f.tuning(s.rows)), f.tuneName(s)

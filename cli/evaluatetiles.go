@@ -112,7 +112,7 @@ func (f *evaluateFlags) scoreSplit(ctx context.Context, e *engine, b *model.Bund
 func (f *evaluateFlags) colourBaseline(ctx context.Context, s *scored, tiles *dataset.Tiles) error {
 	train, measured := tiles.Split(dataset.Train), tiles.Split(f.split)
 	if train.Len() == 0 || f.split == dataset.Train {
-		s.notes = append(s.notes, "There is no training split to fit the colour baseline on, so there is none.")
+		s.notes = append(s.notes, "There is no colour baseline: it takes a training split to fit it on, and another one to measure.")
 		return nil
 	}
 	learned, err := colours(ctx, train)

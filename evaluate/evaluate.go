@@ -1,10 +1,21 @@
 // Package evaluate measures how well answers fit the truth: how scores rank
-// slides, what a threshold does, how far a figure can be trusted, how drawn
-// lesions cover the true ones.
+// slides, what a threshold does, what a score means, how far a figure can be
+// trusted, how drawn lesions cover the true ones.
 //
-// In: scores with labels and groups, or regions. Out: figures with intervals. It
-// runs no model, and pictures no figure better than it is: a figure that the data
-// cannot give (one class only, no lesion) is an error or NaN, never 0 or 1.
+// In: scores with labels and groups, or regions. Out: an Evaluation: figures with
+// intervals, as JSON, as curves and as one page. It runs no model, and pictures no
+// figure better than it is: a figure that the data cannot give (one class only, no
+// lesion) is an error or NaN or left out, never 0 or 1.
+//
+//	evaluation.go   samples and an operating point in, all figures out: Run, Tune, Temper
+//	figures.go      the table of figures
+//	ranking.go      samples sorted once for a thousand resamples
+//	bootstrap.go    resamples of whole groups
+//	point.go        choosing an operating point and its band
+//	calibration.go  what scores mean; temperature
+//	colour.go       what colour alone tells
+//	lesions.go      overlap.go  region.go  found lesions against true ones
+//	write.go        charts.go  page.go  predictions.go  what leaves and comes in
 package evaluate
 
 import (
