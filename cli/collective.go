@@ -86,10 +86,13 @@ func openCollective(ctx context.Context, f collectiveFlags, std Streams) (*ranks
 		"set RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT as torchrun does, or start it with mpirun")
 }
 
-// lineConfig says who this rank is on the life line.
-func lineConfig(rank, size int) lifeline.Config {
+// lineConfig says who this rank is on the life line. A loss is printed at once:
+// MPICH's launcher kills all that are left within a tenth of a second, and itself
+// tells a process number only.
+func lineConfig(rank, size int, notes io.Writer) lifeline.Config {
 	cfg := lifeline.DefaultConfig(rank, size)
 	cfg.Host, _ = os.Hostname() // for messages only
+	cfg.Tell = func(lost error) { fmt.Fprintf(notes, "bcc: note: %s; this run ends\n", printable(lost.Error())) }
 	return cfg
 }
 
@@ -104,7 +107,7 @@ func (f *collectiveFlags) underLauncher(ctx context.Context, launcher mpi.Launch
 	if world.Size() == 1 {
 		return r, nil
 	}
-	cfg := lineConfig(world.Rank(), world.Size())
+	cfg := lineConfig(world.Rank(), world.Size(), std.Err)
 	cfg.Join = 10 * time.Second // MPI has brought them together already
 	if r.line, err = lifeline.Over(ctx, world, cfg); err != nil {
 		if ctx.Err() != nil || fault.Of(err) != fault.Unavailable {
@@ -184,7 +187,7 @@ func (t torch) addrs() []string {
 // connected there, and compute through NCCL. They meet before anything can go wrong,
 // so that the others hear of what does.
 func (f *collectiveFlags) underTorch(ctx context.Context, t torch, std Streams) (*ranks, error) {
-	cfg := lineConfig(t.rank, t.size)
+	cfg := lineConfig(t.rank, t.size, std.Err)
 	cfg.Key = fmt.Sprintf("%s:%d/%s", t.host, t.port, t.run)
 	r := &ranks{notes: std.Err}
 	if t.rank == 0 {
@@ -260,6 +263,9 @@ func (r *ranks) watch(ctx context.Context) (context.Context, context.CancelFunc)
 // that another one is lost: a launcher stops all when one dies.
 const verdictPatience = 500 * time.Millisecond
 
+// errStopped is what the others hear of a process that was told to stop.
+var errStopped = errors.New("it was told to stop")
+
 // leave ends this process's part of a run that ended with err, and returns what is to
 // be told. ctx is the command's own. After a run that went well it waits for the
 // others; else it tells them and does not wait.
@@ -290,7 +296,11 @@ func (r *ranks) leave(ctx context.Context, err error) error {
 		}
 	}
 	lost := r.line.Err()
-	r.line.Fail(err)
+	if ctx.Err() != nil {
+		r.line.Fail(errStopped)
+	} else {
+		r.line.Fail(err)
+	}
 	switch {
 	case lost == nil, errors.Is(err, lost):
 		return err

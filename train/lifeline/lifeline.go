@@ -43,6 +43,9 @@ type Config struct {
 	// Join is how long ranks wait for each other at the start. Default two minutes: a
 	// launcher may have to start containers.
 	Join time.Duration
+	// Tell, where it is not nil, hears of the loss of a rank at once, on one rank of
+	// those that are left.
+	Tell func(lost error)
 }
 
 // DefaultConfig returns the defaults for one rank of several.
@@ -82,7 +85,6 @@ type Line struct {
 
 	mu    sync.Mutex
 	err   error
-	gone  int // the rank that err is about
 	hosts []string
 	calls []uint64 // the collective call that each rank has come to
 	left  []bool   // ranks that have said goodbye
@@ -162,14 +164,6 @@ func (l *Line) Context(ctx context.Context) (context.Context, context.CancelFunc
 		}
 	}()
 	return ctx, func() { cancel(context.Canceled) }
-}
-
-// Speaker says whether this rank is the one to tell a person of a loss: the first
-// that is not lost itself.
-func (l *Line) Speaker() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.err != nil && (l.cfg.Rank == 0 || l.cfg.Rank == 1 && l.gone == 0)
 }
 
 // Fail tells the others that this rank ends with err, and closes the line.
@@ -308,10 +302,14 @@ func (l *Line) lose(rank int, why string) {
 	first := l.err == nil
 	if first {
 		err := fault.New(fault.Unavailable, "%s %s", l.name(rank), why)
-		l.gone, l.err = rank, fault.Hint(err, "see what that rank printed; --resume goes on from the last checkpoint")
+		l.err = fault.Hint(err, "see what that rank printed; --resume goes on from the last checkpoint")
 		close(l.lost)
 	}
+	err := l.err
 	l.mu.Unlock()
+	if first && l.cfg.Tell != nil && (l.cfg.Rank == 0 || l.cfg.Rank == 1 && rank == 0) {
+		l.cfg.Tell(err)
+	}
 	if first && l.cfg.Rank == 0 {
 		l.tell(message{Kind: kindLost, Rank: rank, Why: shorten(why)})
 	}

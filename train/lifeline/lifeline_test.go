@@ -87,11 +87,47 @@ func expectLost(t *testing.T, who string, l *lifeline.Line, want string) {
 		t.Errorf("%s has not heard of any loss", who)
 		return
 	}
-	if speaks := who == "rank 0" || who == "rank 1" && strings.HasPrefix(want, "rank 0"); l.Speaker() != speaks {
-		t.Errorf("%s speaks for all: %v", who, !speaks)
-	}
 	if err := l.Err(); !strings.Contains(err.Error(), want) || fault.Of(err) != fault.Unavailable {
 		t.Errorf("%s hears %q (%v), want %q", who, err, fault.Of(err), want)
+	}
+}
+
+func TestOneOfThoseThatAreLeftSpeaks(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ dead, speaker int }{{0, 1}, {1, 0}, {2, 0}} {
+		t.Run(fmt.Sprintf("dead=%d", c.dead), func(t *testing.T) {
+			t.Parallel()
+			heard := make(chan string, 10)
+			of := func(rank int) lifeline.Config {
+				cfg := config(rank, 3)
+				cfg.Tell = func(lost error) { heard <- fmt.Sprintf("%d: %v", rank, lost) }
+				return cfg
+			}
+			l, addr := listen(t, of(0))
+			all := meet(t, l, addr, of(1), of(2))
+			for _, j := range all {
+				if j.err != nil {
+					t.Fatal(j.err)
+				}
+			}
+			all[c.dead].line.Die()
+			for rank, j := range all {
+				if rank != c.dead {
+					<-j.line.Lost()
+				}
+			}
+			for _, j := range all {
+				j.line.Close() // waits for whoever is still speaking
+			}
+			close(heard)
+			var said []string
+			for s := range heard {
+				said = append(said, s)
+			}
+			if len(said) != 1 || !strings.HasPrefix(said[0], fmt.Sprintf("%d: rank %d of 3 on host%d died", c.speaker, c.dead, c.dead)) {
+				t.Errorf("said: %q", said)
+			}
+		})
 	}
 }
 
