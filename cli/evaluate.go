@@ -221,7 +221,7 @@ func nameOf(dir string) string {
 // measure chooses an operating point and a temperature where they are wanted, and
 // measures the samples of the split.
 func (f *evaluateFlags) measure(cmd *cobra.Command, s *scored) (*evaluate.Evaluation, error) {
-	cfg := evaluate.DefaultConfig()
+	ctx, cfg := cmd.Context(), evaluate.DefaultConfig()
 	point, source := s.point, s.source
 	if cmd.Flags().Changed("threshold") {
 		moved := aggregate.Config{Threshold: point.Threshold, Abstain: point.Abstain}.WithThreshold(f.threshold) // as detect does
@@ -240,12 +240,12 @@ func (f *evaluateFlags) measure(cmd *cobra.Command, s *scored) (*evaluate.Evalua
 		rule := evaluate.DefaultRule()
 		rule.Sensitivity = f.sensitivity
 		var err error
-		if chosen, err = evaluate.Tune(tuning, on, rule, cfg); err != nil {
+		if chosen, err = evaluate.Tune(ctx, tuning, on, rule, cfg); err != nil {
 			return nil, err
 		}
 		point, source = chosen.Point(), "chosen on "+on
 	}
-	e, err := evaluate.Run(samples, point, s.colour, cfg)
+	e, err := evaluate.Run(ctx, samples, point, s.colour, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -262,12 +262,12 @@ func (f *evaluateFlags) measure(cmd *cobra.Command, s *scored) (*evaluate.Evalua
 		e.Notes = append(e.Notes, "The operating point and the temperature were chosen on these very samples: sensitivity, specificity and the calibration after it are better here than they will be elsewhere.")
 	}
 	if len(tuning) > 0 && (chosen != nil || f.split == f.tune) {
-		if e.Calibration.Temperature, err = evaluate.Temper(tuning, samples, on, cfg); err != nil {
+		if e.Calibration.Temperature, err = evaluate.Temper(ctx, tuning, samples, on, cfg); err != nil {
 			return nil, err
 		}
 	}
 	if len(s.lesions) > 0 {
-		if e.Lesions, err = evaluate.MeasureLesions(s.lesions, cfg); err != nil {
+		if e.Lesions, err = evaluate.MeasureLesions(ctx, s.lesions, cfg); err != nil {
 			return nil, err
 		}
 	}

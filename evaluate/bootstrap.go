@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"errors"
 	"iter"
 	"math"
@@ -49,11 +50,15 @@ func Bootstrap(groups []string, rounds int, seed uint64, figure func(rows []int)
 // Intervals is Bootstrap for n figures at once, over the same resamples, so that a
 // difference of two of them is a paired one. times tells how often each row stands
 // in a resample; figures writes NaN to out where the resample cannot give one. A
-// figure that fewer than half of the rounds gave has NaN for its ends.
-func Intervals(groups []string, rounds int, seed uint64, n int, figures func(times, out []float64)) []Interval {
+// figure that fewer than half of the rounds gave has NaN for its ends. When ctx ends,
+// no more rounds are made, and what comes back is of no use.
+func Intervals(ctx context.Context, groups []string, rounds int, seed uint64, n int, figures func(times, out []float64)) []Interval {
 	values := make([][]float64, n)
 	times, out := make([]float64, len(groups)), make([]float64, n)
 	for rows := range resamples(groups, rounds, seed) {
+		if ctx.Err() != nil {
+			break
+		}
 		clear(times)
 		for _, r := range rows {
 			times[r]++
@@ -130,7 +135,7 @@ func AUROCInterval(scores []float64, positive []bool, groups []string, rounds in
 		return 0, Interval{}, err
 	}
 	r := rank(scores, positive)
-	i := Intervals(groups, rounds, seed, 1, func(times, out []float64) { out[0] = r.times(times).auroc() })[0]
+	i := Intervals(context.Background(), groups, rounds, seed, 1, func(times, out []float64) { out[0] = r.times(times).auroc() })[0]
 	if math.IsNaN(i.Low) {
 		return value, i, fault.New(fault.Invalid, "bootstrap: only %d of %d resamples held both classes", i.Rounds, rounds)
 	}

@@ -1,6 +1,9 @@
 package evaluate
 
-import "math"
+import (
+	"context"
+	"math"
+)
 
 // ROCPoint is one point of the receiver operating characteristic: what a threshold
 // does.
@@ -97,8 +100,8 @@ const bandSteps = 50
 
 // band returns the interval of the sensitivity at each of a row of false positive
 // rates, each by itself.
-func (r *ranking) band(groups []string, c Config) []BandPoint {
-	intervals := Intervals(groups, c.Rounds, c.Seed, bandSteps+1, func(times, out []float64) {
+func (r *ranking) band(ctx context.Context, groups []string, c Config) []BandPoint {
+	intervals := Intervals(ctx, groups, c.Rounds, c.Seed, bandSteps+1, func(times, out []float64) {
 		points := r.times(times).roc()
 		at := 0
 		for i := range out {

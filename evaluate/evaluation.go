@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -158,13 +159,13 @@ const histogramSteps = 20
 
 // Run measures samples at an operating point. Both classes must be among them.
 // colour may be nil.
-func Run(samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, error) {
+func Run(ctx context.Context, samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, error) {
 	if err := bothClasses(samples); err != nil {
 		return nil, err
 	}
 	e := &Evaluation{FormatVersion: formatVersion, Warning: Warning, Rounds: c.Rounds, Seed: c.Seed}
 	var err error
-	if e.Part, err = part(samples, p, colour, "", c); err != nil {
+	if e.Part, err = part(ctx, samples, p, colour, "", c); err != nil {
 		return nil, err
 	}
 	scores, positive, groups, err := columns(samples)
@@ -175,7 +176,7 @@ func Run(samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, er
 	o := r.at(p)
 	e.Counts = Counts{int(o.tp), int(o.fp), int(o.tn), int(o.fn), int(o.openPos), int(o.openNeg)}
 	e.OperatingPoint = Applied{Threshold: p.Threshold, Abstain: p.Abstain}
-	e.Calibration.Bins = reliability(r, groups, c)
+	e.Calibration.Bins = reliability(ctx, r, groups, c)
 	if e.ROC, err = ROC(scores, positive); err != nil {
 		return nil, err
 	}
@@ -184,7 +185,7 @@ func Run(samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, er
 	}
 	e.ROC, e.PR = thin(e.ROC), thin(e.PR)
 	if !oneGroupAClass(groups, positive) {
-		e.Band = r.band(groups, c)
+		e.Band = r.band(ctx, groups, c)
 	}
 	e.Scores = histogram(scores, positive)
 	if e.Groups < fewGroups {
@@ -197,11 +198,14 @@ func Run(samples []Sample, p Point, colour *Baseline, c Config) (*Evaluation, er
 	if oneGroupAClass(groups, positive) {
 		e.Notes = append(e.Notes, "One group holds all the positives or all the negatives: there is no interval by group.")
 	}
-	return e, e.byPart(samples, p, colour, c)
+	if err := e.byPart(ctx, samples, p, colour, c); err != nil {
+		return nil, err
+	}
+	return e, ctx.Err()
 }
 
 // byPart measures each subgroup, by its value.
-func (e *Evaluation) byPart(samples []Sample, p Point, colour *Baseline, c Config) error {
+func (e *Evaluation) byPart(ctx context.Context, samples []Sample, p Point, colour *Baseline, c Config) error {
 	var values []string
 	for _, s := range samples {
 		if s.Part != "" && !slices.Contains(values, s.Part) {
@@ -210,7 +214,7 @@ func (e *Evaluation) byPart(samples []Sample, p Point, colour *Baseline, c Confi
 	}
 	slices.Sort(values)
 	for _, v := range values {
-		sub, err := part(slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Part != v }), p, colour, v, c)
+		sub, err := part(ctx, slices.DeleteFunc(slices.Clone(samples), func(s Sample) bool { return s.Part != v }), p, colour, v, c)
 		if err != nil {
 			return err
 		}
@@ -220,7 +224,7 @@ func (e *Evaluation) byPart(samples []Sample, p Point, colour *Baseline, c Confi
 }
 
 // part measures one set of samples.
-func part(samples []Sample, p Point, colour *Baseline, value string, c Config) (Part, error) {
+func part(ctx context.Context, samples []Sample, p Point, colour *Baseline, value string, c Config) (Part, error) {
 	out := Part{Value: value, Samples: len(samples)}
 	_, positive, groups, err := columns(samples)
 	if err != nil {
@@ -232,7 +236,7 @@ func part(samples []Sample, p Point, colour *Baseline, value string, c Config) (
 			out.Positives++
 		}
 	}
-	if out.Figures, err = measured(samples, p, c); err != nil {
+	if out.Figures, err = measured(ctx, samples, p, c); err != nil {
 		return out, err
 	}
 	if err := bothClasses(samples); err != nil {
@@ -240,14 +244,14 @@ func part(samples []Sample, p Point, colour *Baseline, value string, c Config) (
 		return out, nil
 	}
 	if colour != nil {
-		out.Colour, err = colour.compare(samples, value, c)
+		out.Colour, err = colour.compare(ctx, samples, value, c)
 	}
 	return out, err
 }
 
 // reliability returns the bins that hold samples.
-func reliability(r *ranking, groups []string, c Config) []CalibrationBin {
-	intervals := Intervals(groups, c.Rounds, c.Seed, Bins, func(times, out []float64) {
+func reliability(ctx context.Context, r *ranking, groups []string, c Config) []CalibrationBin {
+	intervals := Intervals(ctx, groups, c.Rounds, c.Seed, Bins, func(times, out []float64) {
 		for i, b := range r.times(times).bins() {
 			out[i] = b.Positive
 		}
@@ -280,19 +284,19 @@ func histogram(scores []float64, positive []bool) Histogram {
 
 // Tune picks an operating point on a tuning set, as the rule says, and measures it
 // there. on names the set.
-func Tune(samples []Sample, on string, rule Rule, c Config) (*Chosen, error) {
+func Tune(ctx context.Context, samples []Sample, on string, rule Rule, c Config) (*Chosen, error) {
 	scores, positive, groups, err := columns(samples)
 	if err != nil {
 		return nil, err
 	}
-	p, err := Choose(scores, positive, groups, rule)
+	p, err := Choose(ctx, scores, positive, groups, rule)
 	if errors.Is(err, ErrOneClass) {
 		err = fault.New(fault.Invalid, "choose an operating point on %s: %w", on, bothClasses(samples))
 	}
 	if err != nil {
 		return nil, err
 	}
-	whole, err := part(samples, p, nil, "", c)
+	whole, err := part(ctx, samples, p, nil, "", c)
 	if err != nil {
 		return nil, err
 	}
@@ -308,7 +312,7 @@ func Tune(samples []Sample, on string, rule Rule, c Config) (*Chosen, error) {
 }
 
 // Temper fits a temperature on a tuning set and measures on samples what it does.
-func Temper(tuning, samples []Sample, on string, c Config) (*Tempered, error) {
+func Temper(ctx context.Context, tuning, samples []Sample, on string, c Config) (*Tempered, error) {
 	scores, positive, _, err := columns(tuning)
 	if err != nil {
 		return nil, err
@@ -321,7 +325,7 @@ func Temper(tuning, samples []Sample, on string, c Config) (*Tempered, error) {
 	for i := range scaled {
 		scaled[i].Score = Scale(scaled[i].Score, t.Value)
 	}
-	figures, err := measured(scaled, Point{}, c)
+	figures, err := measured(ctx, scaled, Point{}, c)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +349,7 @@ type Baseline struct {
 }
 
 // compare measures colour on samples, beside the model.
-func (b *Baseline) compare(samples []Sample, value string, c Config) (*Colour, error) {
+func (b *Baseline) compare(ctx context.Context, samples []Sample, value string, c Config) (*Colour, error) {
 	own, ok := b.Scores[value]
 	if !ok {
 		return nil, nil
@@ -363,7 +367,7 @@ func (b *Baseline) compare(samples []Sample, value string, c Config) (*Colour, e
 		colour[i] = v
 	}
 	model, base := rank(scores, positive), rank(colour, positive)
-	values := over(groups, positive, c, 2, func(times, out []float64) {
+	values := over(ctx, groups, positive, c, 2, func(times, out []float64) {
 		out[0] = base.times(times).auroc()
 		out[1] = model.times(times).auroc() - out[0]
 	})

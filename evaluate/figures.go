@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"math"
 	"slices"
 	"strconv"
@@ -102,7 +103,7 @@ func bothClasses(samples []Sample) error {
 //
 // Where one group has all the positives, or all the negatives, there is no interval
 // by group: every resample that holds both classes holds the same ones.
-func over(groups []string, positive []bool, c Config, n int, figures func(times, out []float64)) []Figure {
+func over(ctx context.Context, groups []string, positive []bool, c Config, n int, figures func(times, out []float64)) []Figure {
 	all, out := make([]float64, len(groups)), make([]float64, n)
 	for i := range all {
 		all[i] = 1
@@ -113,7 +114,7 @@ func over(groups []string, positive []bool, c Config, n int, figures func(times,
 		measured[i].Value = v
 	}
 	if !oneGroupAClass(groups, positive) {
-		for i, iv := range Intervals(groups, c.Rounds, c.Seed, n, figures) {
+		for i, iv := range Intervals(ctx, groups, c.Rounds, c.Seed, n, figures) {
 			measured[i].Interval, measured[i].Resamples = iv.ends(), iv.Rounds
 		}
 	}
@@ -122,7 +123,7 @@ func over(groups []string, positive []bool, c Config, n int, figures func(times,
 		for i := range single {
 			single[i] = strconv.Itoa(i)
 		}
-		for i, iv := range Intervals(single, c.Rounds, c.Seed, n, figures) {
+		for i, iv := range Intervals(ctx, single, c.Rounds, c.Seed, n, figures) {
 			measured[i].BySample = iv.ends()
 		}
 	}
@@ -160,14 +161,14 @@ func countGroups(groups []string) int {
 
 // measured returns the table's figures of samples at an operating point, without
 // those that the samples cannot give.
-func measured(samples []Sample, p Point, c Config) (Figures, error) {
+func measured(ctx context.Context, samples []Sample, p Point, c Config) (Figures, error) {
 	scores, positive, groups, err := columns(samples)
 	if err != nil {
 		return nil, err
 	}
 	r := rank(scores, positive)
 	oneClass := r.oneClass()
-	values := over(groups, positive, c, len(measures), func(times, out []float64) {
+	values := over(ctx, groups, positive, c, len(measures), func(times, out []float64) {
 		lacks := r.times(times).oneClass() && !oneClass // it would say nothing about the whole
 		one := resample{r, r.at(p.always()), r.at(p)}
 		for i, m := range measures {
@@ -176,6 +177,9 @@ func measured(samples []Sample, p Point, c Config) (Figures, error) {
 			}
 		}
 	})
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	figures := Figures{}
 	for i, m := range measures {
 		figures.set(m.name, values[i])

@@ -108,12 +108,12 @@ func TestItChoosesAnOperatingPoint(t *testing.T) {
 		{0.6, 0.8},  // two of three
 		{0.95, 0.4}, // all three
 	} {
-		got, err := evaluate.Choose(scores, positive, groups, evaluate.Rule{Sensitivity: c.sensitivity})
+		got, err := evaluate.Choose(t.Context(), scores, positive, groups, evaluate.Rule{Sensitivity: c.sensitivity})
 		if err != nil || math.Abs(got.Threshold-c.want) > 1e-15 || got.Abstain[0] != got.Abstain[1] {
 			t.Errorf("sensitivity %v: %+v, %v; want %v without a band", c.sensitivity, got, err, c.want)
 		}
 	}
-	if _, err := evaluate.Choose(scores, []bool{p, p, p, p, p, p}, groups, evaluate.DefaultRule()); !errors.Is(err, evaluate.ErrOneClass) {
+	if _, err := evaluate.Choose(t.Context(), scores, []bool{p, p, p, p, p, p}, groups, evaluate.DefaultRule()); !errors.Is(err, evaluate.ErrOneClass) {
 		t.Errorf("one class: %v", err)
 	}
 }
@@ -125,7 +125,7 @@ func TestItsBandIsNarrowEnough(t *testing.T) {
 		all := drawn(200, seed)
 		rule := evaluate.DefaultRule()
 		rule.Rounds, rule.Sensitivity = 200, 0.9*float64(seed%2)
-		c, err := evaluate.Tune(all, "the set", rule, quick())
+		c, err := evaluate.Tune(t.Context(), all, "the set", rule, quick())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestItMeasuresWholeAndParts(t *testing.T) {
 	for i, s := range all {
 		base.Scores[""][s.Name] = float64(i%7) / 7 // knows nothing
 	}
-	e, err := evaluate.Run(all, evaluate.Point{Threshold: 0.5, Abstain: [2]float64{0.45, 0.55}}, base, quick())
+	e, err := evaluate.Run(t.Context(), all, evaluate.Point{Threshold: 0.5, Abstain: [2]float64{0.45, 0.55}}, base, quick())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +178,7 @@ func TestItSaysWhereGroupsAreFew(t *testing.T) {
 	for i := range all {
 		all[i].Group = map[bool]string{true: "p", false: "n"}[all[i].Positive]
 	}
-	e, err := evaluate.Run(all, evaluate.Point{Threshold: 0.5}, nil, quick())
+	e, err := evaluate.Run(t.Context(), all, evaluate.Point{Threshold: 0.5}, nil, quick())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,12 +199,12 @@ func TestItRefusesWhatCannotBeMeasured(t *testing.T) {
 	nan := drawn(10, 1)
 	nan[3].Score = math.NaN()
 	for name, all := range map[string][]evaluate.Sample{"one class": one, "NaN": nan, "nothing": nil} {
-		_, err := evaluate.Run(all, evaluate.Point{}, nil, quick())
+		_, err := evaluate.Run(t.Context(), all, evaluate.Point{}, nil, quick())
 		if fault.Of(err) != fault.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := evaluate.Run(nan, evaluate.Point{}, nil, quick()); err == nil || !strings.Contains(err.Error(), "s003") {
+	if _, err := evaluate.Run(t.Context(), nan, evaluate.Point{}, nil, quick()); err == nil || !strings.Contains(err.Error(), "s003") {
 		t.Errorf("the message does not name the sample: %v", err)
 	}
 	if _, err := evaluate.FitLogistic([][]float64{{1}, {2}}, []bool{true, true}); !errors.Is(err, evaluate.ErrOneClass) {
@@ -234,7 +234,7 @@ func TestItWritesWhatItReads(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	all := drawn(80, 2)
-	e, err := evaluate.Run(all, evaluate.Point{Threshold: 0.5, Abstain: [2]float64{0.45, 0.55}}, nil, quick())
+	e, err := evaluate.Run(t.Context(), all, evaluate.Point{Threshold: 0.5, Abstain: [2]float64{0.45, 0.55}}, nil, quick())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestItMeasuresLesionsOfManySlides(t *testing.T) {
 		{Group: "a", Positive: true, Overlap: evaluate.Overlap{Found: 10, True: 30, Both: 10}, Hits: evaluate.SlideHits{Hits: []evaluate.Hit{{Score: 0.9, True: []int32{1}}}, True: 2}},
 		{Group: "b", FoundMM2: 0.5, Overlap: evaluate.Overlap{Found: 10}, Hits: evaluate.SlideHits{Hits: []evaluate.Hit{{Score: 0.8}}}},
 	}
-	l, err := evaluate.MeasureLesions(slides, quick())
+	l, err := evaluate.MeasureLesions(t.Context(), slides, quick())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestItAgreesWithScikitLearn(t *testing.T) {
 		ece, err := evaluate.ECE(scores, positive)
 		near("calibration error", ece, g.ECE, rounding, err)
 
-		e, err := evaluate.Run(samples(scores, positive), evaluate.Point{Threshold: 0.5}, nil, evaluate.Config{Rounds: 1})
+		e, err := evaluate.Run(t.Context(), samples(scores, positive), evaluate.Point{Threshold: 0.5}, nil, evaluate.Config{Rounds: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

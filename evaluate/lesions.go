@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"os"
@@ -91,7 +92,7 @@ var lesionNames = []struct{ name, title string }{
 }
 
 // MeasureLesions measures all slides, with intervals over their groups.
-func MeasureLesions(slides []SlideLesions, c Config) (*Lesions, error) {
+func MeasureLesions(ctx context.Context, slides []SlideLesions, c Config) (*Lesions, error) {
 	l := &Lesions{Slides: len(slides), Figures: Figures{}}
 	var all []SlideHits
 	var groups []string
@@ -104,7 +105,10 @@ func MeasureLesions(slides []SlideLesions, c Config) (*Lesions, error) {
 	if l.FROC, err = FROC(all); err != nil {
 		return nil, err
 	}
-	values := over(groups, positive, c, len(lesionNames), func(times, out []float64) { lesionFigures(slides, times, out) })
+	values := over(ctx, groups, positive, c, len(lesionNames), func(times, out []float64) { lesionFigures(slides, times, out) })
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	for i, n := range lesionNames {
 		l.Figures.set(n.name, values[i])
 	}

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"context"
 	"math"
 	"slices"
 
@@ -62,7 +63,7 @@ func DefaultRule() Rule { return Rule{MaxUndecided: 0.1, Rounds: Rounds, Seed: 1
 // MaxUndecided of the tuning set lie in it (a reject option of bounded coverage:
 // Chow 1970, El-Yaniv and Wiener 2010). A threshold that every resample chooses
 // again has no band.
-func Choose(scores []float64, positive []bool, groups []string, r Rule) (Point, error) {
+func Choose(ctx context.Context, scores []float64, positive []bool, groups []string, r Rule) (Point, error) {
 	threshold, err := r.threshold(scores, positive)
 	if err != nil {
 		return Point{}, err
@@ -76,11 +77,14 @@ func Choose(scores []float64, positive []bool, groups []string, r Rule) (Point, 
 	}
 	var again []float64
 	ranked := rank(scores, positive)
-	Intervals(groups, r.Rounds, r.Seed, 1, func(times, out []float64) {
+	Intervals(ctx, groups, r.Rounds, r.Seed, 1, func(times, out []float64) {
 		if t := r.on(ranked.times(times)); !math.IsNaN(t) {
 			again = append(again, t)
 		}
 	})
+	if err := ctx.Err(); err != nil {
+		return Point{}, err
+	}
 	if 2*len(again) < r.Rounds {
 		return none, nil // too few groups to say anything about it
 	}
