@@ -327,11 +327,15 @@ func (t *trainTask) check() error {
 func (t *trainTask) validate(ctx context.Context, world train.Collective, w grad.Weights) (train.Metrics, error) {
 	n := t.val.Len()
 	lo, hi := n*world.Rank()/world.Size(), n*(world.Rank()+1)/world.Size()
-	all := make([]float32, n*t.classes) // zero where the other ranks write
+	mine := make([]float32, (hi-lo)*t.classes)
 	if lo < hi {
-		if err := t.logits(ctx, w, lo, hi, all[lo*t.classes:hi*t.classes]); err != nil {
+		if err := t.logits(ctx, w, lo, hi, mine); err != nil {
 			return train.Metrics{}, err
 		}
+	}
+	all := make([]float64, n*t.classes) // zero where the other ranks write
+	for k, v := range mine {
+		all[lo*t.classes+k] = float64(v)
 	}
 	if err := world.AllReduce(ctx, all); err != nil {
 		return train.Metrics{}, err

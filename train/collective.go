@@ -12,8 +12,9 @@ type Collective interface {
 	Rank() int
 	// Size is the number of ranks.
 	Size() int
-	// AllReduce replaces data by its sum over all ranks, the same bits on each.
-	AllReduce(ctx context.Context, data []float32) error
+	// AllReduce replaces data by its sum over all ranks, the same bits on each. It is
+	// of float64, in which sums of gradients are exact (exact.go).
+	AllReduce(ctx context.Context, data []float64) error
 	// Broadcast replaces data by that of rank root.
 	Broadcast(ctx context.Context, data []byte, root int) error
 	// Barrier returns when every rank has called it.
@@ -34,7 +35,7 @@ func (Alone) Rank() int { return 0 }
 func (Alone) Size() int { return 1 }
 
 // AllReduce leaves data as it is: the sum over one rank.
-func (Alone) AllReduce(ctx context.Context, data []float32) error { return ctx.Err() }
+func (Alone) AllReduce(ctx context.Context, data []float64) error { return ctx.Err() }
 
 // Broadcast leaves data as it is.
 func (Alone) Broadcast(ctx context.Context, data []byte, root int) error { return ctx.Err() }

@@ -1,14 +1,9 @@
 package train
 
-import (
-	"context"
-
-	"bcc/fault"
-)
-
 // Sums that come out the same to the bit in whatever order they run: what is added
 // is first rounded to whole multiples of a quantum, and float64 adds those exactly
-// while they stay below 2^53 quanta. So a run is the same on any number of ranks.
+// while they stay below 2^53 quanta, over ranks too: a run is the same on any number
+// of them.
 // In float32, the order of three sums alone drove a ResNet-18 1 % apart within 50
 // steps (docs/results.md): batch norms over few values and ReLUs amplify every bit.
 //
@@ -29,45 +24,4 @@ func addExact(sum []float64, v []float32) {
 		x := float64(v[i]) + toQuanta
 		sum[i] += x - toQuanta
 	}
-}
-
-// pieceBits is how many bits of a sum one float32 carries between ranks. Its 24 bits
-// leave room to add those of 128 ranks exactly.
-const pieceBits = 18
-
-// maxRanks is how many ranks' pieces add up exactly.
-const maxRanks = 128
-
-// allReduceExact sums data over all ranks. A collective adds float32, so each number
-// travels as three whose sums are exact. scratch is used again where it is large
-// enough; it is returned for the next call.
-func allReduceExact(ctx context.Context, world Collective, data []float64, scratch []float32) ([]float32, error) {
-	if world.Size() == 1 || len(data) == 0 {
-		return scratch, ctx.Err()
-	}
-	if world.Size() > maxRanks {
-		return scratch, fault.New(fault.Unsupported, "%d ranks, at most %d", world.Size(), maxRanks)
-	}
-	n := len(data)
-	if len(scratch) < 3*n {
-		scratch = make([]float32, 3*n)
-	}
-	hi, mid, lo := scratch[:n], scratch[n:2*n], scratch[2*n:3*n]
-	const toMid = toQuanta * (1 << pieceBits)
-	const toHi = toMid * (1 << pieceBits)
-	for i, v := range data {
-		h := v + toHi
-		h -= toHi
-		v -= h
-		m := v + toMid
-		m -= toMid
-		hi[i], mid[i], lo[i] = float32(h), float32(m), float32(v-m)
-	}
-	if err := world.AllReduce(ctx, scratch[:3*n]); err != nil {
-		return scratch, err
-	}
-	for i := range data {
-		data[i] = float64(hi[i]) + float64(mid[i]) + float64(lo[i])
-	}
-	return scratch, nil
 }

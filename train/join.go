@@ -100,13 +100,13 @@ func agree(ctx context.Context, world Collective, facts []Fact) error {
 	if world.Size() == 1 {
 		return nil
 	}
-	const words = 4 // of 16 bits, which a float32 holds exactly
+	const words = 2 // of 32 bits, which a float64 holds exactly
 	row := words * len(facts)
-	all := make([]float32, row*world.Size())
+	all := make([]float64, row*world.Size())
 	for i, f := range facts {
 		sum := sha256.Sum256([]byte(f.Name + "\x00" + f.Value))
 		for w := range words {
-			all[world.Rank()*row+i*words+w] = float32(binary.LittleEndian.Uint16(sum[2*w:]))
+			all[world.Rank()*row+i*words+w] = float64(binary.LittleEndian.Uint32(sum[4*w:]))
 		}
 	}
 	if err := world.AllReduce(ctx, all); err != nil {

@@ -10,7 +10,7 @@ import (
 // Measure returns the metrics of logits, a row of classes numbers a sample. Class 0
 // is the positive one of the AUROC, its score the softmax's. A set of one class has
 // no AUROC: NaN.
-func Measure(logits []float32, classes int, class func(i int) int) (Metrics, error) {
+func Measure(logits []float64, classes int, class func(i int) int) (Metrics, error) {
 	if classes < 1 || len(logits) == 0 || len(logits)%classes != 0 {
 		return Metrics{}, fault.New(fault.Internal, "measure %d outputs of %d classes", len(logits), classes)
 	}
@@ -25,12 +25,12 @@ func Measure(logits []float32, classes int, class func(i int) int) (Metrics, err
 		}
 		sum := 0.0
 		for _, v := range row {
-			sum += math.Exp(float64(v - top)) // of the largest at most 1: nothing overflows
+			sum += math.Exp(v - top) // of the largest at most 1: nothing overflows
 		}
-		loss += math.Log(sum) - float64(row[class(i)]-top)
+		loss += math.Log(sum) - (row[class(i)] - top)
 		// The logit's lead over the others orders as the probability does, and stays
 		// apart where that is 1 to the last bit.
-		scores[i] = float64(row[0]) - others(row)
+		scores[i] = row[0] - others(row)
 		positive[i] = class(i) == 0
 	}
 	auroc, err := evaluate.AUROC(scores, positive)
@@ -41,16 +41,16 @@ func Measure(logits []float32, classes int, class func(i int) int) (Metrics, err
 }
 
 // others returns the logarithm of the sum of the exponentials of all but the first.
-func others(row []float32) float64 {
+func others(row []float64) float64 {
 	if len(row) == 2 {
-		return float64(row[1])
+		return row[1]
 	}
 	top, sum := math.Inf(-1), 0.0
 	for _, v := range row[1:] {
-		top = max(top, float64(v))
+		top = max(top, v)
 	}
 	for _, v := range row[1:] {
-		sum += math.Exp(float64(v) - top)
+		sum += math.Exp(v - top)
 	}
 	return top + math.Log(sum)
 }

@@ -10,7 +10,7 @@ import (
 func TestItMeasuresLogits(t *testing.T) {
 	t.Parallel()
 	classes := []int{0, 1, 2, 0}
-	logits := []float32{3, 0, 0, 0, 0, 0, 0, -1, 1, 90, 100, 0}
+	logits := []float64{3, 0, 0, 0, 0, 0, 0, -1, 1, 90, 100, 0}
 	m, err := Measure(logits, 3, func(i int) int { return classes[i] })
 	if err != nil {
 		t.Fatal(err)

@@ -26,7 +26,6 @@ type team struct {
 	gradient []float64
 	buckets  []bucket
 	spans    []span // every parameter, in the order of gradient
-	scratch  []float32
 }
 
 // bucket is what one stage gives: spans[lo:hi], and their run in gradient.
@@ -133,8 +132,7 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 				return err
 			}
 			began := time.Now()
-			var err error
-			if t.scratch, err = allReduceExact(egCtx, t.world, s.data, t.scratch); err != nil {
+			if err := t.world.AllReduce(egCtx, s.data); err != nil {
 				return fmt.Errorf("%w: %w", errLost, err)
 			}
 			ended = time.Now()

@@ -28,14 +28,14 @@ type library struct {
 // handles are constants of mpi.h. Each family has its own: Open MPI's are addresses
 // of its variables, MPICH's are numbers.
 type handles struct {
-	world, float, bytes, sum, errorsReturn uintptr
-	inPlace, ignoreStatus                  uintptr
+	world, double, bytes, sum, errorsReturn uintptr
+	inPlace, ignoreStatus                   uintptr
 }
 
 // mpichHandles are those of mpi.h, the same since MPICH 3.1 for all that descends
 // from it (the MPICH ABI Compatibility Initiative, 2013).
 var mpichHandles = handles{
-	world: 0x44000000, float: 0x4c00040a, bytes: 0x4c00010d, sum: 0x58000003, errorsReturn: 0x54000001,
+	world: 0x44000000, double: 0x4c00080b, bytes: 0x4c00010d, sum: 0x58000003, errorsReturn: 0x54000001,
 	inPlace: ^uintptr(0), ignoreStatus: 1,
 }
 
@@ -88,7 +88,7 @@ func open(path string) (*library, error) {
 func openMPIHandles(dl uintptr) (handles, error) {
 	h := handles{inPlace: 1, ignoreStatus: 0}
 	for name, to := range map[string]*uintptr{
-		openMPIMark: &h.world, "ompi_mpi_float": &h.float, "ompi_mpi_byte": &h.bytes,
+		openMPIMark: &h.world, "ompi_mpi_double": &h.double, "ompi_mpi_byte": &h.bytes,
 		"ompi_mpi_op_sum": &h.sum, "ompi_mpi_errors_return": &h.errorsReturn,
 	} {
 		var err error

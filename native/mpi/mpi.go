@@ -1,6 +1,6 @@
 // Package mpi joins the ranks that an MPI launcher started (mpirun, mpiexec, srun).
 //
-// In: float32 and byte slices. Out: the same, summed or copied over all ranks. It
+// In: float64 and byte slices. Out: the same, summed or copied over all ranks. It
 // does not train, and it reads no environment by itself: Find is given a look-up.
 //
 //	Find (is there a launcher?) ─► Open ─► AllReduce, Broadcast, Barrier ─► Close

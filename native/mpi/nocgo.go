@@ -30,7 +30,7 @@ func (w *World) Rank() int { return 0 }
 func (w *World) Size() int { return 0 }
 
 // AllReduce says that this build has no MPI.
-func (w *World) AllReduce(ctx context.Context, data []float32) error { return errNoCgo() }
+func (w *World) AllReduce(ctx context.Context, data []float64) error { return errNoCgo() }
 
 // Broadcast says that this build has no MPI.
 func (w *World) Broadcast(ctx context.Context, data []byte, root int) error { return errNoCgo() }

@@ -86,13 +86,13 @@ func (w *World) Size() int { return w.size }
 
 // AllReduce replaces data by its sum over all ranks. When ctx ends first it returns
 // ctx's error, and the library may still write to data.
-func (w *World) AllReduce(ctx context.Context, data []float32) error {
+func (w *World) AllReduce(ctx context.Context, data []float64) error {
 	for len(data) > 0 {
 		part := data[:min(len(data), chunk)]
 		data = data[len(part):]
 		err := w.wait(ctx, "MPI all-reduce", func(p *pinned, request uintptr) error {
 			return w.lib.call("MPI all-reduce", w.lib.iallreduce, w.lib.inPlace, p.address(unsafe.Pointer(&part[0])), uintptr(len(part)),
-				w.lib.float, w.lib.sum, w.lib.world, request)
+				w.lib.double, w.lib.sum, w.lib.world, request)
 		})
 		if err != nil {
 			return err

@@ -37,7 +37,7 @@ type Library struct {
 const (
 	ncclInProgress = 7
 	ncclUint8      = 1
-	ncclFloat32    = 7
+	ncclFloat64    = 8
 	ncclSum        = 0
 
 	cudaNotReady = 600

@@ -1,6 +1,6 @@
 // Package nccl joins ranks that have a GPU each, through NVIDIA's NCCL.
 //
-// In: float32 and byte slices of main memory. Out: the same, summed or copied over
+// In: float64 and byte slices of main memory. Out: the same, summed or copied over
 // all ranks. It does not train, and it does not start ranks: who is who, and how the
 // id of a world gets from rank 0 to the others, is its caller's to know.
 //

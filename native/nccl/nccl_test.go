@@ -109,7 +109,7 @@ func TestAnErrorOfTheNetworkEndsTheCall(t *testing.T) {
 	t.Parallel()
 	const broken = 7 // the stand-in's GPU whose network fails
 	ranks := world(t, 2, func(rank int) int { return broken * rank })
-	err := ranks[1].AllReduce(t.Context(), make([]float32, 10))
+	err := ranks[1].AllReduce(t.Context(), make([]float64, 10))
 	if fault.Of(err) != fault.Unavailable || !strings.Contains(err.Error(), "unhandled system error (2)") {
 		t.Errorf("error = %v", err)
 	}

@@ -89,13 +89,13 @@ func (w *World) Size() int { return w.cfg.Size }
 
 // AllReduce replaces data by its sum over all ranks. When ctx ends first it returns
 // ctx's error.
-func (w *World) AllReduce(ctx context.Context, data []float32) error {
-	const size = 4
+func (w *World) AllReduce(ctx context.Context, data []float64) error {
+	const size = 8
 	for len(data) > 0 {
 		part := data[:min(len(data), bufferBytes/size)]
 		data = data[len(part):]
 		err := w.onGPU(ctx, "NCCL all-reduce", unsafe.Pointer(&part[0]), size*len(part), func() error {
-			return w.lib.nccl("NCCL all-reduce", w.lib.allReduce, w.buffer, w.buffer, uintptr(len(part)), ncclFloat32, ncclSum, w.comm, w.stream)
+			return w.lib.nccl("NCCL all-reduce", w.lib.allReduce, w.buffer, w.buffer, uintptr(len(part)), ncclFloat64, ncclSum, w.comm, w.stream)
 		})
 		if err != nil {
 			return err
@@ -121,7 +121,7 @@ func (w *World) Broadcast(ctx context.Context, data []byte, root int) error {
 
 // Barrier returns when every rank has called it: a sum of one number. NCCL has none.
 func (w *World) Barrier(ctx context.Context) error {
-	return w.AllReduce(ctx, make([]float32, 1))
+	return w.AllReduce(ctx, make([]float64, 1))
 }
 
 // Close leaves the world. After a call that did not end well it breaks it off, and

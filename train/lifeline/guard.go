@@ -31,7 +31,7 @@ func Guard(c train.Collective, line *Line, limit time.Duration) *Guarded {
 }
 
 // AllReduce replaces data by its sum over all ranks.
-func (g *Guarded) AllReduce(ctx context.Context, data []float32) error {
+func (g *Guarded) AllReduce(ctx context.Context, data []float64) error {
 	return g.call(ctx, "all-reduce", func(ctx context.Context) error { return g.Collective.AllReduce(ctx, data) })
 }
 

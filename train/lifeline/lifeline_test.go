@@ -401,7 +401,7 @@ func TestALossEndsACallThatWaits(t *testing.T) {
 	var wg sync.WaitGroup
 	for rank := range 2 {
 		wg.Go(func() {
-			err := lifeline.Guard(world[rank], all[rank], time.Minute).AllReduce(t.Context(), make([]float32, 5))
+			err := lifeline.Guard(world[rank], all[rank], time.Minute).AllReduce(t.Context(), make([]float64, 5))
 			if err == nil || !strings.Contains(err.Error(), "rank 2 of 3 on host2 died") {
 				t.Errorf("rank %d: %v", rank, err)
 			}

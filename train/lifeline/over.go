@@ -59,7 +59,7 @@ func Over(ctx context.Context, c train.Collective, cfg Config) (*Line, error) {
 		line, err = Dial(ctx, cfg, way.Addrs...)
 		return err
 	}()
-	failed := []float32{0}
+	failed := []float64{0}
 	if problem != nil {
 		failed[0] = 1
 	}

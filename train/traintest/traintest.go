@@ -97,16 +97,16 @@ func broadcasts(ctx context.Context, c train.Collective) error {
 // sums adds whole numbers, whose sums are exact in any order.
 func sums(ctx context.Context, c train.Collective) error {
 	for _, n := range lengths {
-		data := make([]float32, n)
+		data := make([]float64, n)
 		for i := range data {
-			data[i] = float32((i%97 + 1) * (c.Rank() + 1))
+			data[i] = float64((i%97 + 1) * (c.Rank() + 1))
 		}
 		if err := c.AllReduce(ctx, data); err != nil {
 			return err
 		}
 		ranks := c.Size() * (c.Size() + 1) / 2
 		for i, got := range data {
-			if want := float32((i%97 + 1) * ranks); got != want {
+			if want := float64((i%97 + 1) * ranks); got != want {
 				return fmt.Errorf("%d floats: element %d is %v, want %v", n, i, got, want)
 			}
 		}
@@ -118,10 +118,10 @@ func sums(ctx context.Context, c train.Collective) error {
 // must see the same, or their weights drift apart.
 func sameBits(ctx context.Context, c train.Collective) error {
 	for _, n := range lengths {
-		data := make([]float32, n)
+		data := make([]float64, n)
 		rng := rand.New(rand.NewPCG(uint64(c.Rank()), uint64(n)))
 		for i := range data {
-			data[i] = float32(rng.NormFloat64() * math.Exp(10*rng.Float64()))
+			data[i] = rng.NormFloat64() * math.Exp(10*rng.Float64())
 		}
 		if err := c.AllReduce(ctx, data); err != nil {
 			return err
@@ -179,7 +179,7 @@ func Abandon(ctx context.Context, c train.Collective) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	begun := time.Now()
-	err := c.AllReduce(ctx, make([]float32, 100_003))
+	err := c.AllReduce(ctx, make([]float64, 100_003))
 	took := time.Since(begun)
 	_ = c.Close()
 	switch {

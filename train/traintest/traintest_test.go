@@ -28,7 +28,7 @@ type lazy struct {
 	forgets string
 }
 
-func (l lazy) AllReduce(ctx context.Context, data []float32) error {
+func (l lazy) AllReduce(ctx context.Context, data []float64) error {
 	if l.forgets == "all-reduce" && l.Rank() == 1 {
 		return l.Collective.AllReduce(ctx, slices.Clone(data))
 	}

@@ -41,16 +41,16 @@ func (m *member) Rank() int { return m.rank }
 func (m *member) Size() int { return m.size }
 
 // AllReduce sums in rank order.
-func (m *member) AllReduce(ctx context.Context, data []float32) error {
+func (m *member) AllReduce(ctx context.Context, data []float64) error {
 	return m.meet(ctx, data, func(parts []any) {
-		sum := make([]float32, len(data))
+		sum := make([]float64, len(data))
 		for _, p := range parts {
-			for i, v := range p.([]float32) {
+			for i, v := range p.([]float64) {
 				sum[i] += v
 			}
 		}
 		for _, p := range parts {
-			copy(p.([]float32), sum)
+			copy(p.([]float64), sum)
 		}
 	})
 }

@@ -125,7 +125,7 @@ typedef struct {
 	stream *s;
 	char *data;
 	size_t bytes;
-	int root; // -1: sum of floats
+	int root; // -1: sum of doubles
 } job;
 
 static void *work(void *arg) {
@@ -139,11 +139,11 @@ static void *work(void *arg) {
 		if (j.root >= 0) {
 			memcpy(j.data + at, j.c->room->slot[j.root], n);
 		} else {
-			float *sum = (float *)(j.data + at);
-			for (size_t i = 0; i < n / 4; i++) {
+			double *sum = (double *)(j.data + at);
+			for (size_t i = 0; i < n / 8; i++) {
 				sum[i] = 0;
 				for (int r = 0; r < j.c->size; r++)
-					sum[i] += ((float *)j.c->room->slot[r])[i];
+					sum[i] += ((double *)j.c->room->slot[r])[i];
 			}
 		}
 		if (meet(j.c))
@@ -169,9 +169,9 @@ static int begin(comm *c, stream *s, void *data, size_t bytes, int root) {
 }
 
 int ncclAllReduce(const void *from, void *to, size_t count, int type, int op, comm *c, stream *s) {
-	if (from != to || type != 7 || op != 0 || device < 0)
+	if (from != to || type != 8 || op != 0 || device < 0)
 		return NCCL_INVALID_ARGUMENT;
-	return begin(c, s, to, 4 * count, -1);
+	return begin(c, s, to, 8 * count, -1);
 }
 int ncclBroadcast(const void *from, void *to, size_t count, int type, int root, comm *c, stream *s) {
 	if (from != to || type != 1 || root < 0 || root >= c->size || device < 0)
