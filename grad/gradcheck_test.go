@@ -22,17 +22,6 @@ func runProgram(t *testing.T, p *grad.Program, inputs map[string]*gradtest.Tenso
 	return out
 }
 
-var (
-	spreadInit = gradtest.Spread
-	widen      = gradtest.Widen
-)
-
-// weigh makes a loss of a value as a case does.
-func weigh(g *grad.Graph, y grad.Value) grad.Value {
-	n := max(y.Shape().Len(), 1)
-	return y.Reshape(1, n).MatMul(g.Const(gradtest.Weights(n), n, 1)).Reshape(1)
-}
-
 // checkGradient compares every gradient of what build describes with central
 // differences, and its program in several stages with the one in one. Inputs that
 // are not given get random numbers.
