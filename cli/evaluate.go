@@ -115,7 +115,7 @@ func runEvaluate(cmd *cobra.Command, f evaluateFlags, std Streams) error {
 		}
 	}
 	if f.site != "" {
-		if err := writeSite(filepath.Join(f.out, "model"), b, e); err != nil {
+		if err := writeSite(filepath.Join(f.out, siteModel), b, e); err != nil {
 			return err
 		}
 	}
@@ -161,6 +161,11 @@ func (f *evaluateFlags) check(cmd *cobra.Command) error {
 	}
 	if f.site != "" && (given("split") || given("tune-split") || f.writeCard) {
 		add("--site fits on all slides but those of split test, and writes its own model: leave out --split, --tune-split and --write-card")
+	}
+	if own, err := os.Stat(filepath.Join(f.out, siteModel)); err == nil && f.site != "" {
+		if base, err := os.Stat(f.model); err == nil && os.SameFile(own, base) {
+			errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--site: the model of the site would take the place of %s, which it is made from", f.model), "name another folder: --out DIR"))
+		}
 	}
 	if f.writeCard {
 		if info, err := os.Stat(filepath.Join(f.model, model.CardFile)); err != nil || !info.Mode().IsRegular() {
@@ -369,6 +374,9 @@ func (f *evaluateFlags) readPredictions(cmd *cobra.Command) (*scored, error) {
 	}
 	return s, nil
 }
+
+// siteModel is the folder under --out in which --site writes its model.
+const siteModel = "model"
 
 // Kinds of data sets.
 const (
