@@ -51,9 +51,13 @@ class Basic(nn.Module):
 class ResNet(nn.Module):
     """He et al. 2016 with basic blocks, as grad/net builds it."""
 
-    def __init__(self, blocks, first, classes=2):
+    def __init__(self, blocks, first, slim, classes=2):
         super().__init__()
         layers = [nn.Conv2d(3, first, 7, 2, 3, bias=False), nn.BatchNorm2d(first), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+        if slim:
+            layers = []
+            for channels in (3, first):
+                layers += [nn.Conv2d(channels, first, 3, 2, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU()]
         channels = first
         for stage, n in enumerate(blocks):
             for i in range(n):
@@ -72,7 +76,7 @@ def build(c):
         model = Mil(c["features"], c["project"], c["attend"])
         data = torch.randn(c["batch"], c["patches"], c["features"])
     else:
-        model = ResNet(c["blocks"], c["first"])
+        model = ResNet(c["blocks"], c["first"], c["slim"])
         data = torch.randn(c["batch"], 3, c["patch_px"], c["patch_px"])
     model.train()
     target = torch.arange(c["batch"]) % 2

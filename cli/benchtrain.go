@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -143,7 +144,7 @@ func (f *benchTrainFlags) task(name string) (bench.Task, error) {
 	if blocks, ok := map[string][]int{
 		"resnet18": {2, 2, 2, 2}, "resnet10-slim": {1, 1, 1, 1}, "resnet18-slim": {2, 2, 2, 2},
 	}[name]; ok {
-		t.Theirs = map[string]any{"task": "cnn", "patch_px": 224, "blocks": blocks, "first": stemWidth(n)}
+		t.Theirs = map[string]any{"task": "cnn", "patch_px": 224, "blocks": blocks, "first": n.Graph.Params()[0].Shape[0], "slim": strings.HasSuffix(name, "-slim")}
 	}
 	if slices.Contains([]string{"resnet18", "resnet34", "resnet50"}, name) {
 		steps(6)
@@ -151,9 +152,6 @@ func (f *benchTrainFlags) task(name string) (bench.Task, error) {
 	steps(30)
 	return t, err
 }
-
-// stemWidth is the number of channels of a network's first convolution.
-func stemWidth(n *net.Net) int { return n.Graph.Params()[0].Shape[0] }
 
 // asRank runs the tasks as one of several ranks and prints what rank 0 measured.
 func (f *benchTrainFlags) asRank(ctx context.Context, std Streams) (err error) {
