@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"context"
 	"errors"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +24,7 @@ encoder and parameters, is skipped; a bad slide does not stop the others.`,
   bcc embed --model encoder --out bags --shard 1/4 cohort.csv`,
 		Args: wants("slide, folder or manifest"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runWalk(cmd, args, f, std, bagTable, func() (walker, *engine, error) { return openEmbedder(cmd, f, std) })
+			return runWalk(cmd, args, f, std, bagTable, func() (walker, *engine, error) { return openEmbedder(cmd.Context(), f, std.Err) })
 		},
 	}
 	fs := cmd.Flags()
@@ -36,7 +38,7 @@ encoder and parameters, is skipped; a bad slide does not stop the others.`,
 }
 
 // openEmbedder opens the model and starts the engine; the caller closes it.
-func openEmbedder(cmd *cobra.Command, f walkFlags, std Streams) (*detect.Embedder, *engine, error) {
+func openEmbedder(ctx context.Context, f walkFlags, notes io.Writer) (*detect.Embedder, *engine, error) {
 	b, err := f.bundle()
 	if err != nil {
 		return nil, nil, err
@@ -58,7 +60,7 @@ func openEmbedder(cmd *cobra.Command, f walkFlags, std Streams) (*detect.Embedde
 		return nil, nil, err
 	}
 
-	e, err := startEngine(cmd.Context(), b, reads, std.Err)
+	e, err := startEngine(ctx, b, reads, notes)
 	if err != nil {
 		return nil, nil, err
 	}

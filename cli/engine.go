@@ -25,6 +25,7 @@ type engineFlags struct {
 	batch      int
 	enginePath string
 	output     string // of model.onnx to read, set by the command; empty: the card's
+	workers    int    // runners on a CPU, set by the command; 0: one a core
 }
 
 func (f *engineFlags) register(fs *pflag.FlagSet) {
@@ -121,6 +122,9 @@ func (e *engine) open(b *model.Bundle, device string, f engineFlags, notes io.Wr
 	n := 2
 	if info.Device == "cpu" {
 		n = cores
+		if f.workers > 0 {
+			n = f.workers
+		}
 	}
 	for range n {
 		r, err := m.NewRunner()

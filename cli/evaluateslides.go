@@ -88,20 +88,24 @@ func (f *evaluateFlags) walk(cmd *cobra.Command, slides []dataset.Slide, std Str
 		items[i] = detect.Item{Name: sl.Name, Path: sl.Path}
 	}
 	ctx := cmd.Context()
-	watch := newProgress(std.Err, len(items))
-	ends := d.List(ctx, items, filepath.Join(f.out, resultsDir), f.jobs, watch)
-	watch.Close()
-	if err := e.Close(); err != nil && ctx.Err() == nil {
+	kept := f.walkFlags
+	kept.out = filepath.Join(f.out, resultsDir)
+	ends, err := walkAll(ctx, items, kept, d, e, std.Err)
+	if err != nil {
 		return nil, err
 	}
-	if stopped := ctx.Err(); stopped != nil && unfinished(ends) {
-		fmt.Fprintln(std.Err, "bcc: run the same command again to go on where it stopped")
-		return nil, stopped
+	if err := stoppedWalk(ctx, ends, std.Err); err != nil {
+		return nil, err
 	}
-	if err := firstFailure(ends); err != nil {
-		return nil, fault.Hint(fault.New(fault.Of(err), "no figures without all slides: %w", err), "mend the slide, or take it out of the table and say so")
+	return ends, withoutSlides(firstFailure(ends))
+}
+
+// withoutSlides refuses figures where a slide is missing, because of err.
+func withoutSlides(err error) error {
+	if err == nil {
+		return nil
 	}
-	return ends, nil
+	return fault.Hint(fault.New(fault.Of(err), "no figures without all slides: %w", err), "mend the slide, or take it out of the table and say so")
 }
 
 // compareLesions compares the lesions found on the measured slides with those that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -99,23 +100,40 @@ func runWalk(cmd *cobra.Command, args []string, f walkFlags, std Streams, t tabl
 		return err
 	}
 
-	watch := newProgress(std.Err, len(items))
-	ends := w.List(ctx, items, f.out, f.jobs, watch)
-	watch.Close()
-	if err := e.Close(); err != nil && ctx.Err() == nil {
+	ends, err := walkAll(ctx, items, f, w, e, std.Err)
+	if err != nil {
 		return err
 	}
-
 	if f.json {
 		err = printEnds(std.Out, ends)
 	} else {
 		err = t.print(std.Out, ends)
 	}
-	if stopped := ctx.Err(); stopped != nil && unfinished(ends) {
-		fmt.Fprintln(std.Err, "bcc: run the same command again to go on where it stopped")
+	if stopped := stoppedWalk(ctx, ends, std.Err); stopped != nil {
 		return stopped
 	}
 	return errors.Join(missing, err, firstFailure(ends))
+}
+
+// walkAll walks the slides, with their results in f.out, and closes the engine e
+// that w has its patches scored by. The ends come back also where ctx has ended.
+func walkAll(ctx context.Context, items []detect.Item, f walkFlags, w walker, e *engine, notes io.Writer) ([]detect.End, error) {
+	watch := newProgress(notes, len(items))
+	ends := w.List(ctx, items, f.out, f.jobs, watch)
+	watch.Close()
+	if err := e.Close(); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	return ends, nil
+}
+
+// stoppedWalk returns why ctx ended, where slides were left because of that.
+func stoppedWalk(ctx context.Context, ends []detect.End, notes io.Writer) error {
+	if ctx.Err() == nil || !unfinished(ends) {
+		return nil
+	}
+	fmt.Fprintln(notes, "bcc: run the same command again to go on where it stopped")
+	return ctx.Err()
 }
 
 // shard keeps the i-th of n parts of the list, each a run of neighbours, their
