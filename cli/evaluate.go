@@ -65,8 +65,8 @@ Nothing it writes says what a model is worth for a patient.`,
 	fs.StringVar(&f.data, "data", "", "folder of the data set: labels.csv and its files, or COBRA's tables")
 	fs.StringVar(&f.out, "out", "evaluation", "folder to write to; of slides, results are kept in it and not made again")
 	fs.StringVar(&f.dataset, "dataset", "auto", "tiles, slides or cobra; auto: by the tables and the endings of the files")
-	fs.StringVar(&f.split, "split", dataset.Val, "split to measure: train, val or test")
-	fs.StringVar(&f.tune, "tune-split", dataset.Val, "split on which an operating point and a temperature are chosen")
+	fs.StringVar(&f.split, "split", dataset.Val, "split to measure: train, val, test, or all for every sample")
+	fs.StringVar(&f.tune, "tune-split", dataset.Val, "split on which an operating point and a temperature are chosen; with --split all nothing is chosen unless this is given")
 	fs.StringVar(&f.by, "by", "", "column of the table by which subgroups are reported too")
 	fs.Float64Var(&f.sensitivity, "sensitivity", 0, "choose the highest threshold with at least this sensitivity, above 0 to 1")
 	fs.BoolVar(&f.writeCard, "write-card", false, "write operating point, temperature and figures into the model's card")
@@ -102,6 +102,11 @@ func runEvaluate(cmd *cobra.Command, f evaluateFlags, std Streams) error {
 	if err != nil {
 		return err
 	}
+	return f.report(cmd, s, b, std)
+}
+
+// report measures what was scored by the model b and writes all that f asks for.
+func (f *evaluateFlags) report(cmd *cobra.Command, s *scored, b *model.Bundle, std Streams) error {
 	e, err := f.measure(cmd, s)
 	if err != nil {
 		return err
@@ -156,6 +161,13 @@ func (f *evaluateFlags) check(cmd *cobra.Command) error {
 	if given("threshold") && !(f.threshold >= 0 && f.threshold <= 1) {
 		add("--threshold %v: want 0 to 1", f.threshold)
 	}
+	if f.split == splitAll && !given("tune-split") {
+		f.tune = "" // every sample is measured: nothing is left to choose on
+		if f.sensitivity != 0 {
+			errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--sensitivity: with --split all every sample is measured, and none is left to choose an operating point on"),
+				"--tune-split names samples to choose on; they are measured all the same"))
+		}
+	}
 	if f.predictions != "" && f.writeCard {
 		add("--write-card needs a model that ran here, not --predictions")
 	}
@@ -179,11 +191,22 @@ func (f *evaluateFlags) check(cmd *cobra.Command) error {
 }
 
 // chooses reports whether a new operating point is wanted.
-func (f *evaluateFlags) chooses() bool { return f.sensitivity != 0 || f.writeCard || f.site != "" }
+func (f *evaluateFlags) chooses() bool {
+	return f.site != "" || f.tune != "" && (f.sensitivity != 0 || f.writeCard)
+}
+
+// splitAll is what --split and --tune-split call all samples, of whatever split.
+const splitAll = "all"
+
+// shares reports whether samples are measured that an operating point is chosen on.
+func (f *evaluateFlags) shares() bool { return within(f.split, f.tune) || within(f.tune, f.split) }
+
+// within reports whether a sample's split is the one called name.
+func within(split, name string) bool { return name == splitAll || split == name }
 
 // wants reports whether samples of a split are needed.
 func (f *evaluateFlags) wants(split string) bool {
-	return f.site != "" || split == f.split || f.chooses() && split == f.tune
+	return f.site != "" || within(split, f.split) || f.chooses() && within(split, f.tune)
 }
 
 // score runs the model, or reads what was predicted elsewhere.
@@ -263,8 +286,8 @@ func (f *evaluateFlags) measure(cmd *cobra.Command, s *scored) (*evaluate.Evalua
 		}
 	}
 	e.Notes = append(s.notes, e.Notes...)
-	if f.site != "" && f.siteTest(s.rows) == 0 || chosen != nil && f.site == "" && f.split == f.tune {
-		e.Notes = append(e.Notes, "The operating point and the temperature were chosen on these very samples: sensitivity, specificity and the calibration after it are better here than they will be elsewhere.")
+	if f.site != "" && f.siteTest(s.rows) == 0 || chosen != nil && f.site == "" && f.shares() {
+		e.Notes = append(e.Notes, "The operating point and the temperature were chosen on these very samples, or some of them: sensitivity, specificity and the calibration after it are better here than they will be elsewhere.")
 	}
 	if len(tuning) > 0 && (chosen != nil || f.split == f.tune) {
 		if e.Calibration.Temperature, err = evaluate.Temper(ctx, tuning, samples, on, cfg); err != nil {
@@ -286,7 +309,7 @@ func (f *evaluateFlags) measured(rows []evaluate.Prediction) []evaluate.Predicti
 		if f.site != "" {
 			return r.Split == dataset.Test || f.siteTest(rows) == 0
 		}
-		return r.Split == f.split || r.Split == ""
+		return within(r.Split, f.split) || r.Split == ""
 	})
 }
 
@@ -296,7 +319,7 @@ func (f *evaluateFlags) tuning(rows []evaluate.Prediction) []evaluate.Prediction
 		if f.site != "" {
 			return r.Split != dataset.Test || len(rows) == f.siteTest(rows)
 		}
-		return r.Split == f.tune || r.Split == ""
+		return within(r.Split, f.tune) || r.Split == ""
 	})
 }
 
@@ -367,7 +390,7 @@ func (f *evaluateFlags) readPredictions(cmd *cobra.Command) (*scored, error) {
 		data:  evaluate.Data{Name: filepath.Base(f.predictions), About: f.about, Kind: "predictions", Split: f.split},
 		point: evaluate.Point{Threshold: model.DefaultThreshold, Abstain: [2]float64{model.DefaultThreshold, model.DefaultThreshold}}}
 	if rows[0].Split == "" {
-		if cmd.Flags().Changed("split") {
+		if cmd.Flags().Changed("split") && f.split != splitAll {
 			return nil, fault.New(fault.Invalid, "%s: no column split, so there is no split %q", f.predictions, f.split)
 		}
 		s.data.Split = ""

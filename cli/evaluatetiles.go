@@ -111,7 +111,7 @@ func (f *evaluateFlags) scoreSplit(ctx context.Context, e *engine, b *model.Bund
 // and for each subgroup that has both classes there, and scores the measured split.
 func (f *evaluateFlags) colourBaseline(ctx context.Context, s *scored, tiles *dataset.Tiles) error {
 	train, measured := tiles.Split(dataset.Train), tiles.Split(f.split)
-	if train.Len() == 0 || f.split == dataset.Train {
+	if train.Len() == 0 || within(dataset.Train, f.split) {
 		s.notes = append(s.notes, "There is no colour baseline: it takes a training split to fit it on, and another one to measure.")
 		return nil
 	}
