@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -393,6 +394,69 @@ func TestItFindsARankThatDiffers(t *testing.T) {
 				t.Errorf("rank %d: %v, want %q", r, err, want)
 			}
 		}
+	}
+}
+
+// A rank whose memory fails must not spoil the others' work for long.
+func TestItFindsARankWhoseWeightsDrift(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Epochs = 50
+	steps := 0
+	_, errs := onRanks(t.Context(), 2, c, func(rank int) train.Job {
+		j := job()
+		if rank == 1 {
+			var memory []float32
+			j.Engine = engine{opened: func(params []float32) { memory = params }}
+			j.Watch = &watcher{stepped: func(train.Step) {
+				if steps++; steps == 33 {
+					memory[5] = math.Float32frombits(math.Float32bits(memory[5]) ^ 1)
+				}
+			}}
+		}
+		return j
+	})
+	for r, err := range errs {
+		if !strings.Contains(fmt.Sprint(err), "weights is not the same on all ranks: ranks [1] differ") || steps > 64 {
+			t.Errorf("rank %d, after %d steps: %v", r, steps, err)
+		}
+	}
+}
+
+// listener hears when the ranks' sums begin.
+type listener struct {
+	train.Alone
+	sums chan struct{}
+}
+
+func (l listener) AllReduce(ctx context.Context, data []float64) error {
+	l.sums <- struct{}{}
+	return l.Alone.AllReduce(ctx, data)
+}
+
+// The second stage ends only when the first one's gradient is on its way.
+func TestGradientsLeaveWhileOthersAreComputed(t *testing.T) {
+	t.Parallel()
+	c, j, l := config(), job(), listener{sums: make(chan struct{})}
+	c.Epochs, c.Batch = 1, micro
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	hear := func() {
+		select {
+		case <-l.sums:
+		case <-ctx.Done():
+			t.Error("no sum began")
+		}
+	}
+	j.World = l
+	j.Engine = engine{ran: func(stage int) {
+		if stage == 1 {
+			hear() // of the first bucket
+			go func() { hear(); hear() }()
+		}
+	}}
+	if _, err := train.Run(ctx, c, j); err != nil {
+		t.Fatal(err)
 	}
 }
 
