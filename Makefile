@@ -1,12 +1,13 @@
 # make run    set up, make a synthetic slide, detect on it, say where the report lies
 # make test   set up and pass the tests
+# make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
 # make models remake the bundles under models/
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test check vet staticcheck race nocgo fuzz vuln models e2e oracle clean
+.PHONY: help setup setup-mpi build run test check vet staticcheck race nocgo fuzz vuln models e2e oracle clean
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -17,6 +18,9 @@ help:
 
 setup:
 	@bash scripts/setup.sh
+
+setup-mpi:
+	@bash scripts/setup-mpi.sh
 
 build: setup
 	@mkdir -p bin
