@@ -92,7 +92,7 @@ OUT/run.json and OUT/checkpoint, from which --resume goes on.
 
 mpirun -np N bcc train … trains the same run on N processes.`,
 		Example: `  bcc train --task patch --data tiles/ --mpp 0.5 --out run1
-  bcc train --task patch --data slides/ --mpp 0.5 --negatives skin.tif@0,0,9000,9000 --out run1
+  bcc train --task patch --data slides/ --negatives skin.tif@0,0,9000,9000 --out run1
   bcc train --task slide --data slides/ --bags bags/ --model encoder/ --out run2
   mpirun -np 4 bcc train --task patch --data tiles/ --mpp 0.5 --out run1 --resume`,
 		Args: none,
@@ -119,7 +119,7 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.StringVar(&f.bestBy, "best-by", string(train.ByAUROC), "figure of the validation that chooses the epoch: auroc or loss")
 	fs.StringVar(&f.augment, "augment", string(augment.Full), "how much patches are changed: none, light or full")
 	fs.StringVar(&f.positive, "positive", "", "label of the positive class; empty: BCC, carcinoma, tumour or 1")
-	fs.Float64Var(&f.mpp, "mpp", 0, "scale of the patches in µm per pixel; 0: as --card says")
+	fs.Float64Var(&f.mpp, "mpp", 0, "scale of the patches in µm per pixel; 0: as --card says, else 0.5 where they are cut out of slides")
 	f.harvest.add(fs)
 	fs.StringVar(&f.card, "card", "", "JSON file with what the model's card shall say: name, description, licence, training.data, …")
 	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, from bcc embed (task slide)")

@@ -29,7 +29,7 @@ type harvestFlags struct {
 }
 
 func (h *harvestFlags) add(fs *pflag.FlagSet) {
-	d := harvest.DefaultConfig(224, 0.5)
+	d := harvest.DefaultConfig(224, harvestMPP)
 	fs.IntVar(&h.px, "patch-px", d.SizePx, "side of a patch in pixels, where patches are cut out of slides")
 	fs.Float64Var(&h.cover, "cover", d.Cover, "part of a patch that has to be lesion for a positive one; negatives have none")
 	fs.IntVar(&h.perSlide, "per-slide", d.PerSlide, "patches of each class that a slide gives at most")
@@ -37,9 +37,17 @@ func (h *harvestFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&h.perGiven, "per-negative", d.PerNegative, "patches that each of --negatives gives at most")
 }
 
+// harvestMPP is the scale of patches that are cut out of slides where nobody says
+// another, µm per pixel: twentyfold, at which most scanners have a level. Tiles have
+// been cut already, and nobody but their maker knows at which scale.
+const harvestMPP = 0.5
+
 // openHarvest prepares the training of a patch classifier on slides whose lesions are
 // outlined.
 func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *net.Net, changes dataset.Augment, notes io.Writer) (*trainTask, error) {
+	if template.SpacingUMPx == 0 {
+		template.SpacingUMPx = harvestMPP // --mpp goes before it
+	}
 	card, err := f.patchCard(template, []string{"", ""}, f.harvest.px, n) // for its scale, before slides are read
 	if err != nil {
 		return nil, err
