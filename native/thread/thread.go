@@ -18,14 +18,14 @@ type Thread struct {
 
 // Start starts a thread.
 func Start() *Thread {
-	t := &Thread{calls: make(chan func())}
+	calls := make(chan func())
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-		for call := range t.calls {
+		for call := range calls {
 			call()
 		}
 	}()
-	return t
+	return &Thread{calls}
 }
 
 // errStopped is what a thread answers that is no more.
