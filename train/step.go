@@ -126,7 +126,6 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 	}
 	var out reduced
 	eg.Go(func() error {
-		var ended time.Time
 		for _, s := range sums {
 			if err := s.wait(egCtx); err != nil {
 				return err
@@ -135,13 +134,11 @@ func (t *team) step(ctx context.Context, r round) (reduced, error) {
 			if err := t.world.AllReduce(egCtx, s.data); err != nil {
 				return fmt.Errorf("%w: %w", errLost, err)
 			}
-			ended = time.Now()
-			out.reduce += ended.Sub(began)
+			out.reduce += time.Since(began)
 		}
 		return nil
 	})
-	err := eg.Wait()
-	if err != nil {
+	if err := eg.Wait(); err != nil {
 		return out, err
 	}
 	out.exposed = max(0, time.Since(time.Unix(0, computed.Load())))
