@@ -282,7 +282,7 @@ func (r *ranks) leave(ctx context.Context, err error) error {
 		}
 	}
 	if r.line == nil {
-		if r.launched != nil && r.launched.Size() > 1 {
+		if r.launched != nil && r.launched.Size() > 1 && ctx.Err() == nil {
 			// Only the launcher can end the others. It ends this process too.
 			printError(r.notes, fmt.Errorf("rank %d of %d: %w", r.launched.Rank(), r.launched.Size(), err))
 			r.launched.Abort(fault.Exit(err))
