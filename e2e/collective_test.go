@@ -87,8 +87,18 @@ func residents(i int) []int {
 // its process number in dir.
 func onMachines(t *testing.T, dir string, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
+	tmp, err := os.MkdirTemp("", "e2e") // machines do not share /tmp; short: sockets lie in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(tmp) })
+	for i := range machines {
+		if err := os.Mkdir(filepath.Join(tmp, strconv.Itoa(i)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
 	agent := filepath.Join(dir, "agent") // in the place of ssh: enters the namespace of an address
-	script := "#!/bin/sh\nhost=$1; shift\nexec ip netns exec bcc-e2e-$((${host##*.} - 1)) sh -c \"$*\"\n"
+	script := "#!/bin/sh\nn=$((${1##*.} - 1)); shift\nexport TMPDIR=" + tmp + "/$n\nexec ip netns exec bcc-e2e-$n sh -c \"$*\"\n"
 	if err := os.WriteFile(agent, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +116,7 @@ func onMachines(t *testing.T, dir string, args ...string) (*exec.Cmd, *bytes.Buf
 		"sh", "-c", `echo $$ > "$0/rank$OMPI_COMM_WORLD_RANK"; exec "$@"`, dir, bcc}
 	cmd := exec.CommandContext(t.Context(), "ip", append(line, args...)...)
 	said := &bytes.Buffer{}
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Join(tmp, "0"))
 	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = said, said, 2*time.Second
 	return cmd, said
 }
