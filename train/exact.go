@@ -5,7 +5,7 @@ package train
 // while they stay below 2^53 quanta, over ranks too: a run is the same on any number
 // of them.
 // In float32, the order of three sums alone drove a ResNet-18 1 % apart within 50
-// steps (docs/results.md): batch norms over few values and ReLUs amplify every bit.
+// steps (docs/training.md): batch norms over few values and ReLUs amplify every bit.
 //
 // The quantum is small against all that training can tell apart: AdamW adds 1e-8 to
 // the root of what it divides by, so a gradient of 1e-13 moves nothing. Sums of more
