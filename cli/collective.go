@@ -99,8 +99,13 @@ func lineConfig(rank, size int, notes io.Writer) lifeline.Config {
 // underLauncher joins the ranks that an MPI launcher started: through MPI, and
 // through NCCL on top of it where that is asked for.
 func (f *collectiveFlags) underLauncher(ctx context.Context, launcher mpi.Launcher, std Streams) (*ranks, error) {
-	world, err := mpi.Open(ctx, launcher, one(f.mpi)...)
+	soon, cancel := context.WithTimeout(ctx, f.limit)
+	defer cancel()
+	world, err := mpi.Open(soon, launcher, one(f.mpi)...)
 	if err != nil {
+		if ctx.Err() == nil && soon.Err() != nil {
+			err = fault.New(fault.Unavailable, "not all ranks came within %v: %w", f.limit, err)
+		}
 		return nil, err
 	}
 	r := &ranks{Collective: world, launched: world, closers: []io.Closer{world}, notes: std.Err}
