@@ -98,6 +98,9 @@ func (s *Samples) Group(i int) string { return s.bags[i].Group }
 // Name returns the name of the slide of sample i.
 func (s *Samples) Name(i int) string { return s.bags[i].Name }
 
+// Path returns where the bag of sample i lies.
+func (s *Samples) Path(i int) string { return s.bags[i].Path }
+
 // Empty returns the names of the slides left out because their bags hold nothing.
 func (s *Samples) Empty() []string { return s.empty }
 

@@ -227,15 +227,25 @@ func (f *evaluateFlags) score(cmd *cobra.Command, std Streams) (*scored, *model.
 	if f.site != "" && kind == kindTiles {
 		return nil, nil, fault.New(fault.Invalid, "--site %s: it holds tiles; an operating point for a site is fitted on its slides", dir)
 	}
-	s := &scored{model: &evaluate.Model{Name: b.Card.Name, Version: b.Card.Version, SHA256: b.Digest}, unit: "slide"}
-	s.data = evaluate.Data{Name: nameOf(dir), About: f.about, Kind: kind, Split: f.split}
+	s := f.unscored(dir, kind, b)
 	if kind == kindTiles {
-		s.unit = "tile"
 		err = f.scoreTiles(cmd.Context(), s, dir, b, std)
 	} else {
 		err = f.scoreSlides(cmd, s, dir, b, std)
 	}
 	return s, b, err
+}
+
+// unscored is what the model b is about to score: the data set in dir, of this kind.
+func (f *evaluateFlags) unscored(dir, kind string, b *model.Bundle) *scored {
+	s := &scored{
+		model: &evaluate.Model{Name: b.Card.Name, Version: b.Card.Version, SHA256: b.Digest}, unit: "slide",
+		data: evaluate.Data{Name: nameOf(dir), About: f.about, Kind: kind, Split: f.split},
+	}
+	if kind == kindTiles {
+		s.unit = "tile"
+	}
+	return s
 }
 
 // nameOf is what a folder is called, also where it is named as ".".

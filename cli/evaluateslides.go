@@ -34,6 +34,23 @@ func (f *evaluateFlags) scoreSlides(cmd *cobra.Command, s *scored, dir string, b
 	if f.by != "" && len(slides) > 0 && !slices.ContainsFunc(slides, func(sl dataset.Slide) bool { return set.Value(sl, f.by) != "" }) {
 		return fault.New(fault.Invalid, "--by %s: the table has no such column, or nothing in it", f.by)
 	}
+	s.describe(set, slides, b)
+
+	ends, err := f.walk(cmd, slides, std)
+	if err != nil {
+		return err
+	}
+	for i, end := range ends {
+		sl := slides[i]
+		s.rows = append(s.rows, evaluate.Prediction{Split: sl.Split, Sample: evaluate.Sample{
+			Name: sl.Name, Group: sl.Group, Part: set.Value(sl, f.by), Positive: sl.Positive(), Score: end.Result.Score,
+		}})
+	}
+	return s.compareLesions(f.measured(s.rows), slides, ends)
+}
+
+// describe says what the slides are and which operating point the model has for them.
+func (s *scored) describe(set *dataset.SlideSet, slides []dataset.Slide, b *model.Bundle) {
 	s.data.SHA256, s.notes = set.Digest(), append(s.notes, set.Notes...)
 	s.point = evaluate.Point{Threshold: b.Card.Threshold()}
 	s.point.Abstain = operatingPoint(&b.Card).Abstain
@@ -51,18 +68,6 @@ func (f *evaluateFlags) scoreSlides(cmd *cobra.Command, s *scored, dir string, b
 	case s.data.Kind == kindCobra:
 		s.data.About = "A data set with the tables of COBRA; whether it is the published one is not known here."
 	}
-
-	ends, err := f.walk(cmd, slides, std)
-	if err != nil {
-		return err
-	}
-	for i, end := range ends {
-		sl := slides[i]
-		s.rows = append(s.rows, evaluate.Prediction{Split: sl.Split, Sample: evaluate.Sample{
-			Name: sl.Name, Group: sl.Group, Part: set.Value(sl, f.by), Positive: sl.Positive(), Score: end.Result.Score,
-		}})
-	}
-	return s.compareLesions(f.measured(s.rows), slides, ends)
 }
 
 func openSlides(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {

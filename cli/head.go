@@ -22,12 +22,19 @@ type slideHead struct {
 
 // openHead opens the head of the bundle that the engine runs, which closes it.
 func (e *engine) openHead(b *model.Bundle) (*slideHead, error) {
+	h, err := newSlideHead(b)
+	e.head = h
+	return h, err
+}
+
+// newSlideHead opens the head of a bundle; the engine must have been loaded, and the
+// caller closes it.
+func newSlideHead(b *model.Bundle) (*slideHead, error) {
 	g, err := ort.OpenGraph([][]byte{b.Head}, ort.GraphConfig{Device: "cpu"})
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %s: %w", b.Card.Name, model.HeadFile, err)
 	}
-	e.head = &slideHead{graph: g, card: &b.Card}
-	return e.head, nil
+	return &slideHead{graph: g, card: &b.Card}, nil
 }
 
 // Score returns the slide's calibrated probability of BCC and the attention of each

@@ -17,6 +17,7 @@ type table struct {
 	cells   func(e detect.End) string // of a slide that is done or skipped; tabs between them
 	there   string                    // what was there of those skipped
 	closing string                    // after the counts
+	failed  bool                      // rows of the slides that failed alone
 }
 
 var detectTable = table{
@@ -41,6 +42,9 @@ var bagTable = table{
 	},
 }
 
+// failureTable is what is told of bags that are made on the way to something else.
+var failureTable = table{last: "REASON", there: bagTable.there, failed: true}
+
 // print prints every slide and its end, in the order of the list.
 func (t table) print(w io.Writer, ends []detect.End) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -52,6 +56,9 @@ func (t table) print(w io.Writer, ends []detect.End) error {
 		switch e.Status {
 		case detect.Waiting: // only counted: a list may have a million
 		case detect.Done, detect.Skipped:
+			if t.failed {
+				continue
+			}
 			fmt.Fprintf(tw, "%s\t%s\t%s\n", printable(e.Name), e.Status, t.cells(e))
 		default:
 			fmt.Fprintf(tw, "%s\t%s\t%s%v\n", printable(e.Name), e.Status, none, oneLine(e.Err))

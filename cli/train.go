@@ -17,6 +17,7 @@ import (
 	"bcc/fault"
 	"bcc/grad"
 	"bcc/model"
+	"bcc/models"
 	"bcc/native/ort"
 	"bcc/train"
 )
@@ -72,36 +73,44 @@ type trainFlags struct {
 	harvest harvestFlags // of task patch, on slides
 
 	// of task slide
-	bags    string
-	encoder string
-	patches int
+	bags       string
+	encoder    string
+	patches    int
+	noEvaluate bool
 }
 
 func newTrain(std Streams) *cobra.Command {
 	var f trainFlags
 	cmd := &cobra.Command{
-		Use:   "train --task patch|slide --data DIR --out DIR",
+		Use:   "train --task patch|slide --out DIR DIR",
 		Short: "Train a model on labelled tiles or slides",
 		Long: `Trains on the split train of a labelled data set, chooses the epoch by the split
 val, and writes OUT/model (network and card, as bcc detect takes it), OUT/history.csv,
 OUT/run.json and OUT/checkpoint, from which --resume goes on.
 
   patch  a network that classifies patches, from labelled tiles or slides with masks
-  slide  a head that judges a slide by the embeddings of its patches (bcc embed),
-         from one label a slide; its attention is the heat map
+  slide  a head that judges a slide by the embeddings of its patches, from one label
+         a slide; its attention is the heat map. Embeddings that are missing are made
+         first, as by bcc embed. At the end the model's operating point is chosen on
+         val and its figures are measured on test: OUT/evaluation, and the card
 
 mpirun -np N bcc train … trains the same run on N processes.`,
 		Example: `  bcc train --task patch --data tiles/ --mpp 0.5 --out run1
   bcc train --task patch --data slides/ --negatives skin.tif@0,0,9000,9000 --out run1
-  bcc train --task slide --data slides/ --bags bags/ --model encoder/ --out run2
+  bcc train --task slide --data slides/ --model encoder/ --out run2
+  bcc train --dataset cobra cobra/ --model encoder/ --out run3
   mpirun -np 4 bcc train --task patch --data tiles/ --mpp 0.5 --out run1 --resume`,
-		Args: none,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runTrain(cmd, f, std) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.take(cmd, args); err != nil {
+				return err
+			}
+			return runTrain(cmd, f, std)
+		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&f.task, "task", "", "patch or slide")
-	fs.StringVar(&f.data, "data", "", "folder of the data set: labels.csv and its files, or COBRA's tables")
+	fs.StringVar(&f.task, "task", "", "patch or slide; not given: slide for COBRA")
+	fs.StringVar(&f.data, "data", "", "folder of the data set, as the argument DIR: labels.csv and its files, or COBRA's tables")
 	fs.StringVar(&f.out, "out", "", "folder for the model, the history and the checkpoint")
 	fs.StringVar(&f.dataset, "dataset", "auto", "tiles, slides or cobra; auto: by the tables and the endings of the files")
 	fs.StringVar(&f.arch, "arch", "", "network; empty: resnet10-slim for patches, mil for slides")
@@ -122,9 +131,10 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.Float64Var(&f.mpp, "mpp", 0, "scale of the patches in µm per pixel; 0: as --card says, else 0.5 where they are cut out of slides")
 	f.harvest.add(fs)
 	fs.StringVar(&f.card, "card", "", "JSON file with what the model's card shall say: name, description, licence, training.data, …")
-	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, from bcc embed (task slide)")
-	fs.StringVar(&f.encoder, "model", "", "model that made the embeddings; it becomes part of the trained one (task slide)")
+	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, as bcc embed makes them; those missing or of another model are made; empty: OUT/bags (task slide)")
+	fs.StringVar(&f.encoder, "model", models.Default, "model that makes the embeddings; it becomes part of the trained one (task slide)")
 	fs.IntVar(&f.patches, "patches", 1024, "patches drawn from a slide at a time (task slide)")
+	fs.BoolVar(&f.noEvaluate, "no-evaluate", false, "leave out the evaluation at the end, and the slides of split test (task slide)")
 	fs.BoolVar(&f.resume, "resume", false, "go on from OUT/checkpoint where there is one")
 	fs.IntVar(&f.every, "checkpoint-steps", 0, "write a checkpoint after so many steps; 0: every 5 minutes. One is always written after an epoch")
 	fs.IntVar(&f.workers, "workers", 0, "goroutines that compute; 0: one a core, shared with other processes of the run on this machine")
@@ -132,6 +142,27 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 	f.world.add(fs)
 	return cmd
+}
+
+// take takes the argument for --data, and the task that the data is for where none
+// was named.
+func (f *trainFlags) take(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 || len(args) == 1 && f.data != "" {
+		return none(cmd, args[len(args)-1:])
+	}
+	set := cmd.Flags().Set // so that the record of the run says it too
+	if len(args) == 1 {
+		if err := set("data", args[0]); err != nil {
+			return err
+		}
+	}
+	if f.task != "" || f.data == "" {
+		return nil
+	}
+	if kind, err := kindOf(f.data, f.dataset); err == nil && kind == kindCobra {
+		return set("task", taskSlide)
+	}
+	return nil
 }
 
 // check refuses flags that make no sense before anything is read.
@@ -160,10 +191,6 @@ func (f *trainFlags) check(cmd *cobra.Command) error {
 		add("--workers %d: want 0 or more", f.workers)
 	}
 	if f.task == taskSlide {
-		if f.bags == "" || f.encoder == "" {
-			errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--task slide needs --bags, the slides' embeddings, and --model, what made them"),
-				"bcc embed --model DIR --out BAGS SLIDES… makes them"))
-		}
 		if f.patches < 1 {
 			add("--patches %d: want 1 or more", f.patches)
 		}
@@ -192,6 +219,9 @@ func (f *trainFlags) setDefaults() {
 	}
 	if f.rate == 0 {
 		f.rate = float64(either(10, 3)) * 1e-4
+	}
+	if f.bags == "" && f.task == taskSlide {
+		f.bags = filepath.Join(f.out, bagsDir)
 	}
 	if f.arch == "" {
 		f.arch = "mil"
@@ -227,20 +257,40 @@ type trainTask struct {
 	logits func(ctx context.Context, w grad.Weights, lo, hi int, out []float32) error
 	// bundle returns the trained model's card and its other files.
 	bundle func(w grad.Weights) (model.Card, map[string][]byte, error)
+	bags   *bagged // of task slide
 }
 
-func runTrain(cmd *cobra.Command, f trainFlags, std Streams) (err error) {
-	ctx := cmd.Context()
+func runTrain(cmd *cobra.Command, f trainFlags, std Streams) error {
 	if err := f.check(cmd); err != nil {
 		return err
 	}
-	if err := ort.Load(libraryPaths(f.enginePath)...); err != nil {
+	t, err := f.learn(cmd, std)
+	if err != nil || t == nil {
 		return err
+	}
+	if t.bags == nil || f.noEvaluate {
+		_, err = fmt.Fprintf(std.Out, "to measure it: %s\n", f.evaluation(cmd, t))
+		err = unwrittenIf(err)
+	} else {
+		err = f.evaluate(cmd, t, std)
+	}
+	if t.bags == nil {
+		return err
+	}
+	return errors.Join(err, t.bags.leftOut())
+}
+
+// learn trains and writes the model. All that needs the other processes of the run
+// happens here: it returns what was trained on rank 0, nil on the others.
+func (f *trainFlags) learn(cmd *cobra.Command, std Streams) (done *trainTask, err error) {
+	ctx := cmd.Context()
+	if err := ort.Load(libraryPaths(f.enginePath)...); err != nil {
+		return nil, err
 	}
 	roomForNativeCalls()
 	world, err := openCollective(ctx, f.world, std)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer func() { err = world.leave(cmd.Context(), err) }()
 	ctx, unwatch := world.watch(ctx) // it ends when another process is lost
@@ -248,20 +298,20 @@ func runTrain(cmd *cobra.Command, f trainFlags, std Streams) (err error) {
 	if world.Rank() > 0 { // one voice for all
 		std.Out, std.Err = io.Discard, io.Discard
 	} else if err := writable(f.out); err != nil {
-		return err
+		return nil, err
 	}
 
-	t, err := f.open(ctx, std.Err)
+	t, err := f.open(ctx, world, std.Err)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := t.check(); err != nil {
-		return err
+		return nil, err
 	}
 	f.say(std.Err, t)
 	if world.Rank() == 0 {
 		if err := f.writeRun(cmd, t, world.Size()); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	watch := newTrainProgress(std.Err)
@@ -280,26 +330,29 @@ func runTrain(cmd *cobra.Command, f trainFlags, std Streams) (err error) {
 		if ctx.Err() != nil {
 			fmt.Fprintln(std.Err, "bcc: run the same command with --resume to go on where it stopped")
 		}
-		return err
+		return nil, err
 	}
 	if world.Rank() == 0 { // again: a run that was resumed at its end kept nothing
 		if err := f.keep(cmd, t, out.Weights, out.Best); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	_, err = fmt.Fprintf(std.Out, "epoch %d of %d was the best: validation loss %.4f, AUROC %s\n%s\n",
 		out.Best.Epoch+1, len(out.History), out.Best.Validation.Loss, share(out.Best.Validation.AUROC), filepath.ToSlash(filepath.Join(f.out, trainedDir)))
-	return unwrittenIf(err)
+	if err != nil || world.Rank() > 0 {
+		return nil, unwrittenIf(err)
+	}
+	return t, nil
 }
 
 // open reads the data and describes the network.
-func (f *trainFlags) open(ctx context.Context, notes io.Writer) (*trainTask, error) {
+func (f *trainFlags) open(ctx context.Context, world train.Collective, notes io.Writer) (*trainTask, error) {
 	kind, err := kindOf(f.data, f.dataset)
 	if err != nil {
 		return nil, err
 	}
 	if f.task == taskSlide {
-		return f.openSlides(ctx, kind, notes)
+		return f.openSlides(ctx, kind, world, notes)
 	}
 	return f.openPatches(ctx, kind, notes)
 }

@@ -169,7 +169,7 @@ func commandLine(cmd *cobra.Command) string {
 	line := []string{cmd.CommandPath()}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		switch f.Name {
-		case "out", "resume", "engine-library", "checkpoint-steps", "workers", "card", "cpuprofile":
+		case "out", "resume", "engine-library", "checkpoint-steps", "workers", "card", "bags", "no-evaluate", "cpuprofile":
 			return
 		}
 		if !f.Changed {
@@ -264,7 +264,7 @@ func (f *trainFlags) writeRun(cmd *cobra.Command, t *trainTask, ranks int) error
 			r.Parameters[flag.Name] = flag.Value.String()
 		}
 	})
-	for name, v := range map[string]any{"arch": f.arch, "batch": f.batch, "micro-batch": f.micro, "lr": f.rate} {
+	for name, v := range map[string]any{"arch": f.arch, "batch": f.batch, "micro-batch": f.micro, "lr": f.rate, "bags": f.bags} {
 		r.Parameters[name] = fmt.Sprint(v) // what the task's default is
 	}
 	text, err := json.MarshalIndent(r, "", "  ")

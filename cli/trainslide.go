@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 
 	"bcc/bag"
@@ -18,9 +16,9 @@ import (
 	"bcc/train"
 )
 
-// openSlides prepares the training of a slide head over the bags of embeddings that
-// bcc embed has made.
-func (f *trainFlags) openSlides(ctx context.Context, kind string, notes io.Writer) (*trainTask, error) {
+// openSlides prepares the training of a slide head over bags of embeddings, and first
+// makes those that are missing.
+func (f *trainFlags) openSlides(ctx context.Context, kind string, world train.Collective, notes io.Writer) (*trainTask, error) {
 	template, err := f.template()
 	if err != nil {
 		return nil, err
@@ -28,24 +26,36 @@ func (f *trainFlags) openSlides(ctx context.Context, kind string, notes io.Write
 	if f.arch != "mil" {
 		return nil, fault.Hint(fault.New(fault.NotFound, "slide head %q: no such network", f.arch), "the network is mil")
 	}
-	set, err := slideSet(ctx, f.data, kind, f.positive)
-	if err != nil {
-		return nil, err
-	}
 	encoder, err := (&engineFlags{model: f.encoder}).bundle()
 	if err != nil {
 		return nil, err
 	}
 	digest, err := encoder.EncoderDigest()
 	if err != nil {
+		return nil, fault.Hint(err, "name a model that gives embeddings: --model DIR; those that bcc train --task patch writes do")
+	}
+	set, err := slideSet(ctx, f.data, kind, f.positive)
+	if err != nil {
+		return nil, err
+	}
+	bags := &bagged{set: set, kind: kind, dir: f.bags}
+	for _, split := range f.embedded() {
+		bags.slides = append(bags.slides, set.Split(split)...)
+	}
+	if err := bags.embed(ctx, f, world, encoder, digest, notes); err != nil {
 		return nil, err
 	}
 	data := trainData{
 		Name: nameOf(f.data), Kind: kind, Summary: set.Summary(), Notes: set.Notes, Splits: map[string]splitCount{},
 	}
+	for _, s := range bags.slides {
+		if err := bags.failed[s.Name]; err != nil {
+			data.Notes = append(data.Notes, fmt.Sprintf("slide %s is left out: %v", s.Name, err))
+		}
+	}
 	splits := map[string]*bag.Samples{}
 	for _, name := range []string{dataset.Train, dataset.Val} {
-		s, err := f.bagsOf(set, name, digest)
+		s, err := bags.samples(name, f.patches)
 		if err != nil {
 			return nil, err
 		}
@@ -57,47 +67,29 @@ func (f *trainFlags) openSlides(ctx context.Context, kind string, notes io.Write
 	}
 	data.Digest = splits[dataset.Train].Digest() + "+" + splits[dataset.Val].Digest()
 	card := f.slideCard(template, encoder, set.Classes)
-	return f.slideTask(card, encoder, splits[dataset.Train], splits[dataset.Val], data)
+	t, err := f.slideTask(card, encoder, splits[dataset.Train], splits[dataset.Val], data)
+	if err != nil {
+		return nil, err
+	}
+	t.bags = bags
+	return t, nil
+}
+
+// embedded are the splits whose slides are embedded: what is learned from and, where
+// the model is evaluated at the end, what that measures.
+func (f *trainFlags) embedded() []string {
+	if f.noEvaluate {
+		return []string{dataset.Train, dataset.Val}
+	}
+	return []string{dataset.Train, dataset.Val, dataset.Test}
 }
 
 // slideSet reads a set of labelled slides.
 func slideSet(ctx context.Context, dir, kind, positive string) (*dataset.SlideSet, error) {
-	switch kind {
-	case kindCobra:
-		return dataset.Cobra(ctx, dir, dataset.SlidesConfig{Size: slideSize})
-	case kindSlides:
-		return dataset.Slides(ctx, dir, dataset.SlidesConfig{Positive: positive})
+	if kind == kindTiles {
+		return nil, fault.New(fault.Unsupported, "%s holds %s: a slide head is trained on slides", dir, kind)
 	}
-	return nil, fault.New(fault.Unsupported, "%s holds %s: a slide head is trained on slides", dir, kind)
-}
-
-// bagsOf finds the bags of a split, all made by the encoder.
-func (f *trainFlags) bagsOf(set *dataset.SlideSet, split, encoder string) (*bag.Samples, error) {
-	var bags []bag.Labelled
-	var missing []error
-	slides := set.Split(split)
-	for _, s := range slides {
-		l := bag.Labelled{Path: bag.Path(f.bags, s.Name), Name: s.Name, Class: s.Class, Group: s.Group}
-		if _, err := os.Stat(l.Path); err != nil {
-			missing = append(missing, fault.New(fault.NotFound, "slide %s: no bag %s", s.Name, l.Path))
-		}
-		bags = append(bags, l)
-	}
-	if n := len(missing); n > 0 {
-		if n > 10 {
-			missing = append(missing[:10], fault.New(fault.NotFound, "and %d more of %d slides", n-10, len(slides)))
-		}
-		return nil, fault.Hint(fault.New(fault.NotFound, "%w", errors.Join(missing...)), "bcc embed makes them: --model %s --out %s", f.encoder, f.bags)
-	}
-	s, err := bag.NewSamples(bags, f.patches)
-	if err != nil {
-		return nil, fmt.Errorf("split %s: %w", split, err)
-	}
-	if s.Encoder() != encoder {
-		return nil, fault.Hint(fault.New(fault.Invalid, "the bags in %s were made by another model (%.12s) than %s (%.12s)", f.bags, s.Encoder(), f.encoder, encoder),
-			"name the model that bcc embed was given")
-	}
-	return s, nil
+	return openSlides(ctx, dir, kind, positive)
 }
 
 // slideCard returns the card of a slide head: the template, the encoder's input, and
@@ -150,13 +142,13 @@ func (f *trainFlags) slideTask(card model.Card, encoder *model.Bundle, learn, va
 		if err != nil {
 			return err
 		}
-		return f.scoreBags(ctx, m.Marshal(), f.bagPaths(val), lo, hi, out)
+		return f.scoreBags(ctx, m.Marshal(), val, lo, hi, out)
 	}
 	return t, nil
 }
 
 // scoreBags runs the head over whole bags, as detect does over whole slides.
-func (f *trainFlags) scoreBags(ctx context.Context, head []byte, paths []string, lo, hi int, out []float32) (err error) {
+func (f *trainFlags) scoreBags(ctx context.Context, head []byte, bags *bag.Samples, lo, hi int, out []float32) (err error) {
 	g, err := ort.OpenGraph([][]byte{head}, ort.GraphConfig{Device: deviceHere(f.device)})
 	if err != nil {
 		return err
@@ -168,12 +160,12 @@ func (f *trainFlags) scoreBags(ctx context.Context, head []byte, paths []string,
 	}()
 	classes := len(out) / (hi - lo)
 	for i := lo; i < hi; i++ {
-		row, err := scoreBag(ctx, g, paths[i])
+		row, err := scoreBag(ctx, g, bags.Path(i))
 		if err == nil && len(row) != classes {
 			err = fault.New(fault.Internal, "the head gives %d numbers, want %d", len(row), classes)
 		}
 		if err != nil {
-			return fmt.Errorf("bag %s: %w", paths[i], err)
+			return fmt.Errorf("bag %s: %w", bags.Path(i), err)
 		}
 		copy(out[(i-lo)*classes:], row)
 	}
@@ -186,12 +178,8 @@ func scoreBag(ctx context.Context, g *ort.Graph, path string) ([]float32, error)
 		return nil, err
 	}
 	defer b.Close()
-	rows := make([]int, b.Len())
-	for i := range rows {
-		rows[i] = i
-	}
-	embeddings := make([]float32, b.Len()*b.Dims)
-	if err := b.Rows(embeddings, rows); err != nil {
+	embeddings, err := b.All()
+	if err != nil {
 		return nil, err
 	}
 	in := ort.Tensor{Name: net.Embeddings, Shape: []int64{int64(b.Len()), int64(b.Dims)}, Data: embeddings}
@@ -200,13 +188,4 @@ func scoreBag(ctx context.Context, g *ort.Graph, path string) ([]float32, error)
 		return nil, err
 	}
 	return out[0].Data, nil
-}
-
-// bagPaths returns where the bags of samples lie.
-func (f *trainFlags) bagPaths(s *bag.Samples) []string {
-	paths := make([]string, s.Len())
-	for i := range paths {
-		paths[i] = bag.Path(f.bags, s.Name(i))
-	}
-	return paths
 }

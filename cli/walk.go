@@ -31,12 +31,18 @@ func (f *walkFlags) registerScale(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.mpp, "mpp", 0, "scale of level 0 in µm per pixel; 0: as the file says")
 }
 
+// What registerCut's flags are where nobody gives them.
+const (
+	defaultMinTissue = 0.5
+	defaultJobs      = 2
+)
+
 // registerCut adds the flags that say how slides are cut into patches, and how many
 // are open at a time.
 func (f *walkFlags) registerCut(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.overlap, "overlap", 0, "part of a patch that it shares with the next, 0 to 0.75")
-	fs.Float64Var(&f.minTissue, "min-tissue", 0.5, "part of a patch that must be tissue, 0 to 1")
-	fs.IntVar(&f.jobs, "jobs", 2, "slides in flight: while one is written the next is read")
+	fs.Float64Var(&f.minTissue, "min-tissue", defaultMinTissue, "part of a patch that must be tissue, 0 to 1")
+	fs.IntVar(&f.jobs, "jobs", defaultJobs, "slides in flight: while one is written the next is read")
 	fs.BoolVar(&f.json, "json", false, "print JSON to standard output, one object a line")
 }
 
