@@ -97,6 +97,14 @@ func (b *bagged) embed(ctx context.Context, f *trainFlags, world train.Collectiv
 		when(world.Size() > 1, "; %d here, the rest in %d other processes", len(items), world.Size()-1))
 
 	var mine made
+	if world.Rank() == 0 { // one alone: each would take away the folder that another has made
+		mine.Broken = tell(writableAs("--bags", f.bags))
+	}
+	if ready, err := gather(ctx, world, mine); err != nil {
+		return err
+	} else if err := ready[0].Broken.err(); err != nil {
+		return err
+	}
 	if err := together(ctx, world, func(ctx context.Context) { mine = f.embedHere(ctx, items, places, notes) }); err != nil {
 		return err
 	}
@@ -134,9 +142,6 @@ func (f *trainFlags) mayEmbed(foreign, checkpoint bool) error {
 func (f *trainFlags) embedHere(ctx context.Context, items []detect.Item, places []int, notes io.Writer) made {
 	if len(items) == 0 {
 		return made{}
-	}
-	if err := writableAs("--bags", f.bags); err != nil {
-		return made{Broken: tell(err)}
 	}
 	w := walkFlags{
 		engineFlags: engineFlags{model: f.encoder, device: deviceHere(f.device), enginePath: f.enginePath, workers: f.workersHere()},
