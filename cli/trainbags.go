@@ -244,7 +244,7 @@ func (b *bagged) leftOut() error {
 	if b.first == nil {
 		return nil
 	}
-	err := fault.New(fault.Of(b.first), "%s of %d could not be embedded and left out: %w", slides(len(b.failed)), len(b.slides), b.first)
+	err := fault.New(fault.Of(b.first), "%s of %d could not be embedded and were left out: %w", slides(len(b.failed)), len(b.slides), b.first)
 	return fault.Hint(err, "mend them, or take them out of the table, and train anew with another --out and --bags %s", b.dir)
 }
 
