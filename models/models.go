@@ -12,13 +12,16 @@ import (
 	"bcc/fault"
 )
 
-// Baseline is a small fixed network: the thing to beat.
-const Baseline = "bcc-baseline"
+// The bundles.
+const (
+	Baseline = "bcc-baseline" // a small fixed network: the thing to beat
+	Demo     = "bcc-demo"     // a small network trained on synthetic slides
+)
 
 // Default is the bundle used where the caller names none.
-const Default = Baseline
+const Default = Demo
 
-//go:embed */card.json */*.onnx
+//go:embed bcc-*/card.json bcc-*/*.onnx
 var files embed.FS
 
 // Names returns the names of the bundles, in alphabetical order.
