@@ -3,7 +3,7 @@
 # make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
-# make models remake the bundles under models/
+# make models remake the bundles under models/; bcc-demo is trained (half an hour)
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
@@ -55,8 +55,9 @@ fuzz: setup
 vuln: setup
 	@bash scripts/vuln.sh $(GOVULNCHECK)
 
-models:
+models: build
 	go run ./models/make
+	bash scripts/train-demo.sh
 
 e2e: build
 	go test -tags e2e -v -timeout 60m ./e2e
