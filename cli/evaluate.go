@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -433,16 +432,10 @@ func kindOf(dir, called string) (string, error) {
 	if _, err := os.Stat(filepath.Join(dir, "bcc_bcc.csv")); err == nil {
 		return kindCobra, nil
 	}
-	file, err := os.Open(filepath.Join(dir, dataset.LabelsFile))
-	if err != nil {
+	if _, err := os.Stat(filepath.Join(dir, dataset.LabelsFile)); err != nil {
 		return "", fault.Hint(fault.New(fault.NotFound, "data set %s: no %s", dir, dataset.LabelsFile), "a data set is a folder with labels.csv and its files")
 	}
-	defer file.Close()
-	in := csv.NewReader(file)
-	head, err := in.Read()
-	first, err2 := in.Read()
-	at := slices.Index(head, "path")
-	if errors.Join(err, err2) == nil && at >= 0 && at < len(first) && slices.Contains(tileEndings, strings.ToLower(filepath.Ext(first[at]))) {
+	if slices.Contains(tileEndings, strings.ToLower(filepath.Ext(dataset.FirstPath(dir)))) {
 		return kindTiles, nil
 	}
 	return kindSlides, nil // whatever is wrong with the table is said when it is read

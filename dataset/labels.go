@@ -32,7 +32,10 @@ type sample struct {
 func readLabels(dir, positive string, bad *problems) (*labels, error) {
 	t, err := readTable(dir, LabelsFile, "path", "label", "group", "split")
 	if err != nil {
-		return nil, fault.Hint(err, "a data set is a folder with %s: path,label,group,split and a row a file", LabelsFile)
+		if fault.HintOf(err) == "" {
+			err = fault.Hint(err, "a data set is a folder with %s: path,label,group,split and a row a file", LabelsFile)
+		}
+		return nil, err
 	}
 	l := &labels{table: t, samples: make([]sample, len(t.rows))}
 	at := [4]int{t.column("path"), t.column("label"), t.column("group"), t.column("split")}

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"bcc/fault"
 )
@@ -35,12 +36,12 @@ type row struct {
 
 // readTable reads DIR/name, which has to have the columns that are needed.
 func readTable(dir, name string, needed ...string) (*table, error) {
-	f, err := os.Open(filepath.Join(dir, name))
+	f, err := openFile(filepath.Join(dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fault.New(fault.NotFound, "%s: there is no %s", dir, name)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Unavailable, "read table: %w", err)
+		return nil, fault.New(fileKind(err), "read table %s: %w", name, plain(err))
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxTable+1))
@@ -50,6 +51,60 @@ func readTable(dir, name string, needed ...string) (*table, error) {
 	return parseTable(text, name, needed...)
 }
 
+// errNoFile marks what can be named and not read to an end: a folder, a pipe, a device.
+var errNoFile = errors.New("not a regular file")
+
+// openFile opens a regular file. It looks before it opens, because opening a pipe
+// waits for a writer, and a context cannot end that.
+func openFile(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNoFile
+	}
+	return os.Open(path)
+}
+
+// fileKind is the kind of an error of openFile.
+func fileKind(err error) fault.Kind {
+	switch {
+	case errors.Is(err, errNoFile):
+		return fault.Unsupported
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.NotFound
+	default:
+		return fault.Unavailable
+	}
+}
+
+// byteOrderMark is what spreadsheets put before UTF-8.
+var byteOrderMark = []byte("\ufeff")
+
+// FirstPath returns the path in the first row of DIR/labels.csv: enough to tell what
+// the table names. It is empty where the table is none; OpenTiles and OpenSlides say
+// what is wrong with it.
+func FirstPath(dir string) string {
+	f, err := openFile(filepath.Join(dir, LabelsFile))
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	text := make([]byte, 64<<10)
+	n, _ := io.ReadFull(f, text) // a shorter file is the rule
+	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text[:n], byteOrderMark)))
+	head, err := in.Read()
+	if err != nil {
+		return ""
+	}
+	at := slices.IndexFunc(head, func(column string) bool { return strings.TrimSpace(column) == "path" })
+	if row, err := in.Read(); err == nil && at >= 0 {
+		return strings.TrimSpace(row[at])
+	}
+	return ""
+}
+
 // parseTable reads a table. Spaces around cells and a byte order mark are dropped.
 func parseTable(text []byte, name string, needed ...string) (*table, error) {
 	if len(text) > maxTable {
@@ -57,7 +112,11 @@ func parseTable(text []byte, name string, needed ...string) (*table, error) {
 	}
 	sum := sha256.Sum256(text)
 	t := &table{name: name, sha256: hex.EncodeToString(sum[:])}
-	in := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
+	text = bytes.TrimPrefix(text, byteOrderMark)
+	if !utf8.Valid(text) {
+		return nil, fault.Hint(fault.New(fault.Invalid, "%s: not text in UTF-8", name), "save the table as CSV in UTF-8, with commas between the columns")
+	}
+	in := csv.NewReader(bytes.NewReader(text))
 	for {
 		cells, err := in.Read()
 		if errors.Is(err, io.EOF) {
@@ -76,6 +135,9 @@ func parseTable(text []byte, name string, needed ...string) (*table, error) {
 		line, _ := in.FieldPos(0)
 		t.rows = append(t.rows, row{line, cells})
 	}
+	if t.head == nil {
+		return nil, fault.New(fault.Invalid, "%s: the file is empty", name)
+	}
 	for i, column := range t.head {
 		if slices.Index(t.head, column) < i {
 			return nil, fault.New(fault.Invalid, "%s: two columns are called %q", name, column)
@@ -83,7 +145,11 @@ func parseTable(text []byte, name string, needed ...string) (*table, error) {
 	}
 	for _, column := range needed {
 		if !slices.Contains(t.head, column) {
-			return nil, fault.New(fault.Invalid, "%s: no column %q; it has %q, and %q are needed", name, column, t.head, needed)
+			err := fault.New(fault.Invalid, "%s: no column %q; it has %q, and %q are needed", name, column, t.head, needed)
+			if len(t.head) == 1 && strings.ContainsAny(t.head[0], ";\t") {
+				err = fault.Hint(err, "its columns stand apart by semicolons or tabs: save it with commas")
+			}
+			return nil, err
 		}
 	}
 	if len(t.rows) == 0 {

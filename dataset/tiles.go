@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -153,17 +152,17 @@ func (s *tileSet) checkFiles(ctx context.Context, bad *problems) error {
 // file returns the bytes of a tile's file.
 func (s *tileSet) file(i int) ([]byte, error) {
 	name := s.samples[i].path
-	f, err := os.Open(filepath.Join(s.dir, filepath.FromSlash(name)))
+	f, err := openFile(filepath.Join(s.dir, filepath.FromSlash(name)))
 	if err != nil {
-		return nil, fault.New(fault.NotFound, "%s: %w", name, plain(err))
+		return nil, fault.New(fileKind(err), "%s: %w", name, plain(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "%s: %w", name, plain(err))
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxTileFile {
-		return nil, fault.New(fault.Unsupported, "%s: no file of at most %d bytes", name, maxTileFile)
+	if info.Size() > maxTileFile {
+		return nil, fault.New(fault.Unsupported, "%s: a file of %d bytes, a tile has at most %d", name, info.Size(), maxTileFile)
 	}
 	text := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, text); err != nil {

@@ -228,6 +228,12 @@ func TestItNamesEveryFault(t *testing.T) {
 		{"a short row", edit(",d,val", ",d"), fault.Invalid, []string{"labels.csv", "line 7"}},
 		{"a column twice", edit("magnification", "path"), fault.Invalid, []string{"two columns"}},
 		{"no rows", func(f map[string][]byte) { f["labels.csv"] = []byte(head) }, fault.Invalid, []string{"no rows"}},
+		{"an empty table", func(f map[string][]byte) { f["labels.csv"] = nil }, fault.Invalid, []string{"labels.csv", "empty"}},
+		{"a table in UTF-16", func(f map[string][]byte) { f["labels.csv"] = []byte("\xff\xfep\x00a\x00") }, fault.Invalid, []string{"labels.csv", "UTF-8"}},
+		{"semicolons", func(f map[string][]byte) {
+			f["labels.csv"] = bytes.ReplaceAll(f["labels.csv"], []byte(","), []byte(";"))
+		}, fault.Invalid, []string{`no column "path"`}},
+		{"a folder for a picture", edit("t/3.png", "t"), fault.Unsupported, []string{"line 5", "not a regular file"}},
 		{"no table", func(f map[string][]byte) { delete(f, "labels.csv") }, fault.NotFound, []string{"no labels.csv"}},
 		{"two positives", edit("normal", "tumor"), fault.Invalid, []string{"which of the labels", "tumor"}},
 		{"several faults", func(f map[string][]byte) { delete(f, "t/0.png"); edit("d,val", "d,x")(f) }, fault.Invalid,
