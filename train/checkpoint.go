@@ -58,7 +58,7 @@ func (t *trainer) checkpoint() error {
 	}
 	path := filepath.Join(t.cfg.Checkpoint, CheckpointFile)
 	if err := replaceFile(path, t.encode); err != nil {
-		return fault.Hint(fault.New(fault.Unavailable, "write checkpoint %s: %w", path, err), "the one before it is whole: make room and go on with --resume")
+		return fault.Hint(fault.New(fault.Unavailable, "write checkpoint: %w", err), "the one before it is whole: make room and go on with --resume")
 	}
 	t.saved = time.Now()
 	return nil
@@ -76,7 +76,16 @@ func replaceFile(path string, write func(io.Writer) error) error {
 		return err
 	}
 	w := bufio.NewWriterSize(f, 1<<20)
-	if err := errors.Join(write(w), w.Flush(), f.Sync(), f.Close()); err != nil {
+	if err = write(w); err == nil { // a full disk is told once, by the first that meets it
+		err = w.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
 		return errors.Join(err, os.Remove(temp))
 	}
 	if err := os.Rename(temp, path); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"bcc/fault"
@@ -82,6 +83,9 @@ func TestAFullDiskLeavesTheOlderCheckpointWhole(t *testing.T) {
 	err := big.checkpoint()
 	if fault.Of(err) != fault.Unavailable || fault.HintOf(err) == "" {
 		t.Errorf("%v, want unavailable with a hint", err)
+	}
+	if strings.Count(err.Error(), "no space left") != 1 { // the buffer says it again when it is flushed
+		t.Errorf("not told once: %v", err)
 	}
 	stillWhole(t, tr)
 	if err := tr.checkpoint(); err != nil {

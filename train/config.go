@@ -96,7 +96,7 @@ func (c Config) Validate() error {
 	between("steps between checkpoints", c.CheckpointSteps, 0, math.MaxInt32)
 	want(c.Rate > 0 && c.Rate <= 100, "learning rate %v: want above 0, at most 100", c.Rate)
 	want(c.Warmup >= 0 && c.Warmup <= 1, "warm-up %v: want a part from 0 to 1", c.Warmup)
-	want(c.Decay >= 0 && c.Decay*c.Rate < 1, "weight decay %v: want 0 or more, and less than 1 times the learning rate", c.Decay)
+	want(c.Decay >= 0 && !(c.Decay*c.Rate >= 1), "weight decay %v at a learning rate of %v: want 0 or more, and a product below 1", c.Decay, c.Rate)
 	want(c.Clip >= 0 && !math.IsInf(c.Clip, 0), "gradient clip %v: want 0 or more", c.Clip)
 	want(c.CheckpointEvery > 0, "time between checkpoints %v: want more than 0", c.CheckpointEvery)
 	want(slices.Contains([]Criterion{ByLoss, ByAUROC}, c.BestBy), "best by %q: want %s or %s", c.BestBy, ByLoss, ByAUROC)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"bcc/fault"
@@ -30,10 +31,17 @@ func (t *trainer) join(ctx context.Context) error {
 		return err
 	}
 	if err := t.restore(data); err != nil {
-		return fmt.Errorf("go on from %s: %w", CheckpointFile, err)
+		err = fmt.Errorf("go on from %s: %w", filepath.Join(t.cfg.Checkpoint, CheckpointFile), err)
+		if fault.Of(err) == fault.Corrupt {
+			err = fault.Hint(err, "%s", hintCorrupt)
+		}
+		return err
 	}
 	return agree(ctx, t.job.World, []Fact{{"weights", t.state.digest()}})
 }
+
+// hintCorrupt is what to do about a checkpoint that cannot be read.
+const hintCorrupt = "put a good copy of it there, or begin anew with another --out; the best model so far stands in its own folder"
 
 // resumeData returns the checkpoint to go on from, on rank 0; nil elsewhere and
 // where training begins. A checkpoint that would be overwritten is an error.
@@ -48,7 +56,7 @@ func (t *trainer) resumeData() ([]byte, error) {
 	t.unlock = unlock
 	data, err := t.cfg.readCheckpoint()
 	if err == nil && data != nil && len(data) == 0 {
-		return nil, fault.New(fault.Corrupt, "checkpoint in %s: the file is empty", t.cfg.Checkpoint)
+		return nil, fault.Hint(fault.New(fault.Corrupt, "checkpoint in %s: the file is empty", t.cfg.Checkpoint), "%s", hintCorrupt)
 	}
 	if err == nil && data != nil && !t.cfg.Resume {
 		return nil, fault.Hint(fault.New(fault.Invalid, "%s holds the checkpoint of an earlier run", t.cfg.Checkpoint),
@@ -141,6 +149,18 @@ func (t *trainer) validate(ctx context.Context) (Metrics, error) {
 	if err != nil {
 		return Metrics{}, err
 	}
+	if m, err = t.first(ctx, m); err != nil {
+		return Metrics{}, err
+	}
+	if math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0) {
+		return Metrics{}, fault.Hint(fault.New(fault.Invalid, "the loss is %v: these weights give answers that are no numbers", m.Loss),
+			"nothing of this epoch is kept; begin anew with a lower learning rate and another --out")
+	}
+	return m, nil
+}
+
+// first returns what rank 0 measured.
+func (t *trainer) first(ctx context.Context, m Metrics) (Metrics, error) {
 	if t.job.World.Size() == 1 {
 		return m, nil
 	}

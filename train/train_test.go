@@ -345,6 +345,58 @@ func TestItStopsAtALossThatIsNoNumber(t *testing.T) {
 	}
 }
 
+// Weights that give no numbers are never the best, not even of the first epoch.
+func TestItStopsWhereValidationGivesNoNumber(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
+		for ranks := 1; ranks <= 2; ranks++ {
+			c := config()
+			c.Checkpoint = t.TempDir()
+			_, errs := onRanks(t.Context(), ranks, c, func(rank int) train.Job {
+				j := job()
+				j.Validate = func(context.Context, grad.Weights) (train.Metrics, error) {
+					return train.Metrics{Loss: bad, AUROC: 0.9}, nil
+				}
+				j.Keep = func(grad.Weights, train.Epoch) error { t.Error("such weights were kept"); return nil }
+				return j
+			})
+			for r, err := range errs {
+				if fault.Of(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), "validate after epoch 1") || fault.HintOf(err) == "" {
+					t.Errorf("rank %d of %d, loss %v: %v", r, ranks, bad, err)
+				}
+			}
+			if left, _ := os.ReadDir(c.Checkpoint); slices.ContainsFunc(left, func(e os.DirEntry) bool { return e.Name() == train.CheckpointFile }) {
+				t.Error("a checkpoint of such weights was written")
+			}
+		}
+	}
+}
+
+// A weight decay may be refused for the learning rate alone; the message shows both.
+func TestItTellsWhatIsWrongWithADecay(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Rate, c.Decay = 100, 0.05
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "weight decay 0.05 at a learning rate of 100") {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestADamagedCheckpointIsNamedAndHelpIsGiven(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "no checkpoint", "bcc train\n\x01\x00\x00\x00\x00\x00\x00\x00" + strings.Repeat("x", 64)} {
+		c := config()
+		c.Checkpoint, c.Resume = t.TempDir(), true
+		if err := os.WriteFile(filepath.Join(c.Checkpoint, train.CheckpointFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := train.Run(t.Context(), c, job())
+		if fault.Of(err) != fault.Corrupt || !strings.Contains(fmt.Sprint(err), c.Checkpoint) || fault.HintOf(err) == "" {
+			t.Errorf("%q: %v, hint %q", text, err, fault.HintOf(err))
+		}
+	}
+}
+
 func TestItTellsWhichSampleCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 3} {
