@@ -7,6 +7,8 @@
 package net
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -126,17 +128,31 @@ func find(name string) (recipe, error) {
 	return recipes[i], nil
 }
 
+// check returns every problem at once.
+func (c Config) check(r recipe) error {
+	var errs []error
+	between := func(what string, v, lo, hi int) {
+		if v < lo || v > hi {
+			errs = append(errs, fmt.Errorf("%s %d: want %d to %d", what, v, lo, hi))
+		}
+	}
+	between("classes", c.Classes, 1, 10000)
+	between("side of a patch in pixels", c.PatchPx, r.minPx, 4096)
+	between("patches a batch", c.Batch, 0, 4096)
+	if !(c.Dropout >= 0 && c.Dropout < 1) {
+		errs = append(errs, fmt.Errorf("dropout %v: want 0 to below 1", c.Dropout))
+	}
+	return errors.Join(errs...)
+}
+
 // describe builds the graph and names no outputs.
 func (r recipe) describe(c Config) (n *Net, embedding, output grad.Value, err error) {
 	c.Classes, c.PatchPx = def(c.Classes, 2), def(c.PatchPx, 224)
 	if r.classes > 0 && c.Classes != r.classes {
 		return nil, embedding, output, fault.New(fault.Invalid, "build network %s: %d classes, it has %d", r.name, c.Classes, r.classes)
 	}
-	if c.Classes < 1 || c.Classes > 10000 || c.PatchPx < r.minPx || c.PatchPx > 4096 || c.Batch < 0 || c.Batch > 4096 ||
-		!(c.Dropout >= 0 && c.Dropout < 1) {
-		return nil, embedding, output, fault.New(fault.Invalid,
-			"build network %s: %d classes (1 to 10000), patches of %d px (%d to 4096), batches of %d (0 to 4096), dropout of %v (0 to below 1)",
-			r.name, c.Classes, c.PatchPx, r.minPx, c.Batch, c.Dropout)
+	if err := c.check(r); err != nil {
+		return nil, embedding, output, fault.New(fault.Invalid, "build network %s: %w", r.name, err)
 	}
 	g := grad.New(r.name)
 	batch := grad.Batch

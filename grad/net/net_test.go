@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"bcc/fault"
@@ -124,6 +125,10 @@ func TestItSaysWhatCannotBeBuilt(t *testing.T) {
 		if _, err := net.Build("resnet18", c); fault.Of(err) != fault.Invalid {
 			t.Errorf("%+v: %v, want invalid", c, err)
 		}
+	}
+	_, err := net.Build("resnet18", net.Config{PatchPx: 8}) // what is right is not told as if it were wrong
+	if text := err.Error(); !strings.Contains(text, "side of a patch in pixels 8: want 32 to 4096") || strings.Contains(text, "dropout") {
+		t.Errorf("%v", err)
 	}
 	if _, err := net.Build("baseline", net.Config{Classes: 3}); fault.Of(err) != fault.Invalid {
 		t.Errorf("a baseline of three classes: %v, want invalid", err)
