@@ -1,10 +1,12 @@
 package evaluate
 
 import (
+	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,14 +32,19 @@ var positiveLabels = []string{"1", "bcc", "basal cell carcinoma", "carcinoma", "
 // 1. Every row needs a score from 0 to 1. What is wrong in a table is reported with
 // its line, the first ten of it.
 func ReadPredictions(r io.Reader, by, positive string) ([]Prediction, error) {
-	in := csv.NewReader(r)
+	text := bufio.NewReader(r)
+	if mark, _ := text.Peek(3); string(mark) == "\ufeff" { // spreadsheets write one
+		_, _ = text.Discard(3)
+	}
+	in := csv.NewReader(text)
 	in.TrimLeadingSpace = true
 	head, err := in.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, fault.Hint(fault.New(fault.Invalid, "read predictions: the file is empty"), "the first line names the columns: path,label,group,score")
+	}
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "read predictions: %w", err)
 	}
-	head = slices.Clone(head)
-	head[0] = strings.TrimPrefix(head[0], "\ufeff") // spreadsheets write one
 	column := func(name string) int { return slices.Index(head, name) }
 	at := [4]int{column("path"), column("label"), column("group"), column("score")}
 	if slices.Min(at[:]) < 0 {
@@ -53,6 +60,7 @@ func ReadPredictions(r io.Reader, by, positive string) ([]Prediction, error) {
 	var bad problems
 	first := map[string]int{}
 	labels := map[string]bool{}
+	splits := groupSplits{}
 	for {
 		cells, err := in.Read()
 		if errors.Is(err, io.EOF) {
@@ -84,6 +92,7 @@ func ReadPredictions(r io.Reader, by, positive string) ([]Prediction, error) {
 		first[p.Name] = line
 		if split >= 0 {
 			p.Split = cells[split]
+			splits.add(p, line, &bad)
 		}
 		if part >= 0 {
 			p.Part = cells[part]
@@ -94,9 +103,33 @@ func ReadPredictions(r io.Reader, by, positive string) ([]Prediction, error) {
 		bad.add("no rows")
 	}
 	if len(labels) > 2 {
-		bad.add("%d labels, want two", len(labels))
+		names := slices.Sorted(maps.Keys(labels))
+		bad.add("%d labels, want two: %.40q", len(names), names[:min(len(names), 5)])
+	}
+	if len(rows) > 0 && positive != "" && !labels[positive] {
+		bad.add("no label is %.40q, which shall be the positive one; there are %.40q", positive, slices.Sorted(maps.Keys(labels)))
 	}
 	return rows, bad.err("read predictions")
+}
+
+// groupSplits is the first row of each group, by its name.
+type groupSplits map[string]struct {
+	split string
+	line  int // 0 once it was told
+}
+
+// add refuses a group in two splits: what is chosen on one would be measured on the
+// same patient in the other.
+func (g groupSplits) add(p Prediction, line int, bad *problems) {
+	first, seen := g[p.Group]
+	if !seen {
+		first.split, first.line = p.Split, line
+	}
+	if first.split != p.Split && first.line > 0 && p.Group != "" {
+		bad.add("line %d: group %.80q is of split %.40q here, of %.40q in line %d", line, p.Group, p.Split, first.split, first.line)
+		first.line = 0
+	}
+	g[p.Group] = first
 }
 
 // WritePredictions writes a table that ReadPredictions reads, with the call of the
