@@ -302,6 +302,10 @@ func (f *evaluateFlags) measure(cmd *cobra.Command, s *scored) (*evaluate.Evalua
 		if e.Calibration.Temperature, err = evaluate.Temper(ctx, tuning, samples, on, cfg); err != nil {
 			return nil, err
 		}
+		if !e.Calibration.Temperature.Found() {
+			e.Calibration.Temperature = nil
+			e.Notes = append(e.Notes, fmt.Sprintf("No temperature was fitted: the scores of the %d %ss of %s tell the classes apart without a fault, and then surer scores are always likelier.", len(tuning), e.Unit, on))
+		}
 	}
 	if len(s.lesions) > 0 {
 		if e.Lesions, err = evaluate.MeasureLesions(ctx, s.lesions, cfg); err != nil {

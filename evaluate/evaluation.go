@@ -190,6 +190,9 @@ func Run(ctx context.Context, samples []Sample, p Point, colour *Baseline, c Con
 	e.Scores = histogram(scores, positive)
 	if e.Groups < fewGroups {
 		note := fmt.Sprintf("There are only %d groups: intervals over so few are unsure.", e.Groups)
+		if e.Groups == 1 {
+			note = "There is only one group: an interval over groups cannot be had."
+		}
 		if e.Groups < e.Samples {
 			note += " Intervals over single samples are given beside them; they are too narrow, because the samples of a group are alike."
 		}
@@ -332,6 +335,13 @@ func Temper(ctx context.Context, tuning, samples []Sample, on string, c Config) 
 	t.ECE, t.Brier, t.LogLoss = figures["ece"], figures["brier"], figures["log_loss"]
 	return t, nil
 }
+
+// Found reports whether the likelihood has a maximum. Where the classes do not
+// overlap, as on a small tuning set, surer scores are always likelier: the value is
+// the lower bound then, and would make of any score a certainty that nobody measured.
+// At the upper bound all scores come near ½, which is what scores are worth that say
+// nothing, or the opposite of the truth.
+func (t *Tempered) Found() bool { return t.Value > minTemperature }
 
 // Point returns the chosen operating point.
 func (c *Chosen) Point() Point { return Point{c.Threshold, c.Abstain} }

@@ -74,6 +74,12 @@ func TestItFindsTheTemperature(t *testing.T) {
 	if apart, err := evaluate.Temperature([]float64{0.1, 0.2, 0.8, 0.9}, []bool{n, n, p, p}); err != nil || apart != 0.05 {
 		t.Errorf("classes apart: %v, %v", apart, err)
 	}
+	if apart := (&evaluate.Tempered{Value: 0.05}); apart.Found() {
+		t.Error("a bound is taken for a temperature")
+	}
+	if upside := (&evaluate.Tempered{Value: 20}); !upside.Found() {
+		t.Error("scores that say nothing have a temperature")
+	}
 	if upside, err := evaluate.Temperature([]float64{0.1, 0.2, 0.8, 0.9}, []bool{p, p, n, n}); err != nil || upside != 20 {
 		t.Errorf("classes upside down: %v, %v", upside, err)
 	}
@@ -305,7 +311,7 @@ func TestItSaysWhatIsWrongWithATable(t *testing.T) {
 	const head = "path,label,group,score\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"no column":      {"path,label,score\na,1,0.5\n", "columns path, label, group and score"},
-		"nothing":        {"", "EOF"},
+		"nothing":        {"", "the file is empty"},
 		"no rows":        {head, "no rows"},
 		"NaN":            {head + "a,1,g,NaN\n", "line 2: the score"},
 		"beyond":         {head + "a,1,g,0.5\nb,0,g,1.5\n", "line 3: the score"},
@@ -313,7 +319,8 @@ func TestItSaysWhatIsWrongWithATable(t *testing.T) {
 		"no label":       {head + "a,,g,0.5\n", "line 2: no label"},
 		"no group":       {head + "a,1,,0.5\n", "line 2: no group"},
 		"twice":          {head + "a,1,g,0.5\na,1,g,0.6\n", "stands in line 2 already"},
-		"three labels":   {head + "a,1,g,0.5\nb,0,g,0.5\nc,2,g,0.5\n", "3 labels"},
+		"three labels":   {head + "a,1,g,0.5\nb,0,g,0.5\nc,2,g,0.5\n", `3 labels, want two: ["0" "1" "2"]`},
+		"two splits":     {"path,label,group,score,split\na,1,g,0.5,val\nb,0,h,0.5,test\nc,0,g,0.5,test\n", `line 4: group "g" is of split "test" here, of "val" in line 2`},
 		"a torn row":     {head + "a,1\n", "wrong number of fields"},
 		"no such column": {head + "a,1,g,0.5\n", `no column "by"`},
 	} {
@@ -330,6 +337,12 @@ func TestItSaysWhatIsWrongWithATable(t *testing.T) {
 	want := []evaluate.Prediction{{Sample: evaluate.Sample{Name: "x", Group: "g", Positive: true, Score: 0.25}}, {Sample: evaluate.Sample{Name: "y", Group: "g", Score: 0.5}}}
 	if diff := cmp.Diff(want, rows); err != nil || diff != "" {
 		t.Errorf("%v, %s", err, diff)
+	}
+	if _, err = evaluate.ReadPredictions(strings.NewReader("\ufeff\"path\",\"label\",group,score\n\"a\",1,g,0.5\n"), "", ""); err != nil {
+		t.Errorf("a quoted head after a byte order mark: %v", err)
+	}
+	if _, err = evaluate.ReadPredictions(strings.NewReader(head+"x,yes,g,0.25\n"), "", "BCC"); fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), `no label is "BCC"`) {
+		t.Errorf("a label that is not there: %v", err)
 	}
 	rows, err = evaluate.ReadPredictions(strings.NewReader(head+"x,yes,g,0.25\n"), "", "yes")
 	if err != nil || !rows[0].Positive {
