@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"bcc/dataset"
 	"bcc/fault"
 	"bcc/model"
 	"bcc/native/ort"
@@ -67,9 +66,10 @@ func fixedBatch(m *onnx.Model) int {
 	return 0
 }
 
-// calibrationTiles are tiles spread evenly over a split, as batches.
-type calibrationTiles struct {
-	tiles  *dataset.Tiles
+// calibration are pictures spread evenly over a split, as batches.
+type calibration struct {
+	split  pictures
+	px     int // side of a picture
 	most   int
 	layout string
 	fixed  int // pictures a batch, if the network has no choice
@@ -78,33 +78,33 @@ type calibrationTiles struct {
 // calibrationBatch is small: all values between are kept for as many pictures.
 const calibrationBatch = 4
 
-func (c calibrationTiles) batch() int {
+func (c calibration) batch() int {
 	if c.fixed > 0 {
 		return c.fixed
 	}
 	return calibrationBatch
 }
 
-// count returns how many tiles are used.
-func (c calibrationTiles) count() int {
-	n := min(c.most, c.tiles.Len())
+// count returns how many pictures are used.
+func (c calibration) count() int {
+	n := min(c.most, c.split.Len())
 	if c.fixed > 0 {
 		n -= n % c.fixed
 	}
 	return n
 }
 
-func (c calibrationTiles) batches(ctx context.Context) quantize.Batches {
+func (c calibration) batches(ctx context.Context) quantize.Batches {
 	return func(yield func([]float32, error) bool) {
-		area := c.tiles.Px() * c.tiles.Px()
+		area := c.px * c.px
 		n := c.count()
 		for first := 0; first < n; first += c.batch() {
 			rows := min(c.batch(), n-first)
 			batch := make([]float32, rows*3*area)
 			for i := range rows {
 				one := batch[i*3*area : (i+1)*3*area]
-				at := (first + i) * c.tiles.Len() / n
-				if err := c.tiles.Read(ctx, at, nil, func(string) []float32 { return one }); err != nil {
+				at := (first + i) * c.split.Len() / n
+				if err := c.split.Read(ctx, at, nil, func(string) []float32 { return one }); err != nil {
 					yield(nil, err)
 					return
 				}

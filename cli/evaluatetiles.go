@@ -13,7 +13,6 @@ import (
 	"bcc/evaluate"
 	"bcc/fault"
 	"bcc/model"
-	"bcc/wsi"
 )
 
 // scoreTiles runs the tiles of the wanted splits through the batcher that detect
@@ -50,9 +49,12 @@ func (f *evaluateFlags) scoreTiles(ctx context.Context, s *scored, dir string, b
 	}
 	for _, split := range []string{dataset.Train, dataset.Val, dataset.Test} {
 		if part := tiles.Split(split); f.wants(split) && part.Len() > 0 {
-			rows, err := f.scoreSplit(ctx, e, b, part, split, std)
+			rows, err := scoreSplit(ctx, e, b, part, split, std)
 			if err != nil {
 				return errors.Join(err, e.Close())
+			}
+			for i := range rows {
+				rows[i].Part = part.Value(i, f.by)
 			}
 			s.rows = append(s.rows, rows...)
 		}
@@ -63,44 +65,26 @@ func (f *evaluateFlags) scoreTiles(ctx context.Context, s *scored, dir string, b
 	return f.colourBaseline(ctx, s, tiles)
 }
 
-// scoreSplit runs the tiles of one split through the engine, in any order; rows come
-// out in the table's.
-func (f *evaluateFlags) scoreSplit(ctx context.Context, e *engine, b *model.Bundle, tiles *dataset.Tiles, split string, std Streams) ([]evaluate.Prediction, error) {
+// scoreSplit runs the samples of one split through the engine; a row each, in their
+// order.
+func scoreSplit(ctx context.Context, e *engine, b *model.Bundle, s pictures, split string, std Streams) ([]evaluate.Prediction, error) {
 	name := "split " + split
 	watch, begun := newProgress(std.Err, 1), time.Now()
-	watch.Planned(name, tiles.Len())
+	watch.Planned(name, s.Len())
 	outputs := e.infos[0].Outputs
-	out := make([]float32, tiles.Len()*outputs)
-	patches := make(chan wsi.Patch, 2*len(e.runners))
-	eg, egCtx := errgroup.WithContext(ctx)
-	eg.Go(func() error {
-		defer close(patches)
-		for i := range tiles.Len() {
-			pix, _, err := tiles.RGB(egCtx, i)
-			if err != nil {
-				return err
-			}
-			select {
-			case patches <- wsi.Patch{Index: i, Pix: pix, Release: func() { watch.Scored(name, 1) }}:
-			case <-egCtx.Done():
-				return context.Cause(egCtx)
-			}
-		}
-		return nil
-	})
-	eg.Go(func() error { return e.Score(egCtx, patches, out) })
-	err := eg.Wait()
+	out := make([]float32, s.Len()*outputs)
+	err := scorePictures(ctx, e, s, 0, s.Len(), out, func() { watch.Scored(name, 1) })
 	if err == nil {
-		watch.Ended(detect.End{Name: name, Status: detect.Done, Patches: tiles.Len(), Took: time.Since(begun)})
+		watch.Ended(detect.End{Name: name, Status: detect.Done, Patches: s.Len(), Took: time.Since(begun)})
 	}
 	watch.Close()
 	if err != nil {
-		return nil, fmt.Errorf("score tiles of %s: %w", name, err)
+		return nil, fmt.Errorf("score %s: %w", name, err)
 	}
-	rows := make([]evaluate.Prediction, tiles.Len())
+	rows := make([]evaluate.Prediction, s.Len())
 	for i := range rows {
 		rows[i] = evaluate.Prediction{Split: split, Sample: evaluate.Sample{
-			Name: tiles.Name(i), Group: tiles.Group(i), Positive: tiles.Class(i) == 0, Part: tiles.Value(i, f.by),
+			Name: s.Name(i), Group: s.Group(i), Positive: s.Class(i) == 0,
 			Score: float64(b.Card.Probability(out[i*outputs : (i+1)*outputs])),
 		}}
 	}

@@ -35,6 +35,8 @@ func newModel(std Streams) *cobra.Command {
 type quantizeFlags struct {
 	engineFlags
 	data, out  string
+	dataset    string
+	cut        cutFlags
 	split      string
 	positive   string
 	tiles      int
@@ -49,24 +51,28 @@ func newModelQuantize(std Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "quantize [flags]",
 		Short: "Turn a patch classifier into one that counts in bytes (int8)",
-		Long: `Learns the ranges of a network's values from tiles of the training split, writes a
+		Long: `Learns the ranges of a network's values from the training split of labelled tiles, or
+of slides with masks or outlines, which are cut as the model sees them. Writes a
 model with ` + model.ModelFile + ` and ` + model.Int8File + ` into OUT, and measures both: images a second,
 one after the other in turns, and AUROC on the validation split.
 
 The int8 network becomes the one that runs where it is faster and loses no more than
 0.005 AUROC. Else the exit code is 2, and ` + model.ModelFile + ` stays the one that runs.`,
-		Example: `  bcc model quantize --model DIR --data tiles/ --out model-int8`,
-		Args:    none,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), std) },
+		Example: `  bcc model quantize --model DIR --data tiles/ --out model-int8
+  bcc model quantize --model DIR --data slides/ --per-slide 60 --out model-int8`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), std) },
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	f.register(fs)
-	fs.StringVar(&f.data, "data", "", "folder of labelled tiles: labels.csv and its files")
+	fs.StringVar(&f.data, "data", "", "folder of labelled tiles or slides: labels.csv and its files")
+	fs.StringVar(&f.dataset, "dataset", "auto", "tiles or slides; auto: by the endings of the files")
 	fs.StringVar(&f.out, "out", "model-int8", "folder to write the model to")
 	fs.StringVar(&f.split, "split", dataset.Val, "split to measure AUROC on: val or test")
 	fs.StringVar(&f.positive, "positive", "", "label of the positive class; empty: BCC, carcinoma, tumour or 1")
-	fs.IntVar(&f.tiles, "tiles", 256, "tiles of the training split to learn ranges from")
+	fs.IntVar(&f.tiles, "tiles", 256, "tiles or patches of the training split to learn ranges from")
+	f.cut.add(fs)
 	fs.IntVar(&f.rounds, "rounds", 15, "how often each network runs to measure speed; the median counts")
 	fs.IntVar(&f.weightBits, "weight-bits", quantize.DefaultConfig().WeightBits, "7 or 8; 8 overflows on processors without VNNI")
 	fs.BoolVar(&f.force, "force", false, "let the int8 network run whatever it loses")
@@ -78,7 +84,7 @@ func (f *quantizeFlags) check() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fault.New(fault.Invalid, format, args...)) }
 	if f.data == "" {
-		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "quantize: no --data given"), "name a folder with labels.csv and tiles"))
+		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "quantize: no --data given"), "name a folder with labels.csv and its tiles or slides"))
 	}
 	if f.split != dataset.Val && f.split != dataset.Test {
 		add("--split %q: want val or test: ranges are learned from train", f.split)
@@ -107,7 +113,7 @@ func (f *quantizeFlags) run(ctx context.Context, std Streams) error {
 		return err
 	}
 	if b.Card.Kind != model.PatchClassifier {
-		return fault.New(fault.Unsupported, "model %s is a %s: only a %s is quantized, for its AUROC on tiles tells what is lost", b.Card.Name, b.Card.Kind, model.PatchClassifier)
+		return fault.New(fault.Unsupported, "model %s is a %s: only a %s is quantized, for its AUROC on tiles or patches tells what is lost", b.Card.Name, b.Card.Kind, model.PatchClassifier)
 	}
 	float, err := b.File(model.ModelFile) // also where another runs by default
 	if err != nil {
@@ -117,28 +123,30 @@ func (f *quantizeFlags) run(ctx context.Context, std Streams) error {
 	if err != nil {
 		return err
 	}
-	mean, deviation := b.Card.Normalization()
-	tiles, err := dataset.OpenTiles(ctx, f.data, dataset.TilesConfig{Positive: f.positive, SizePx: b.Card.InputPx(), Mean: mean, Std: deviation})
-	if err != nil {
-		return err
-	}
 	if err := ort.Load(libraryPaths(f.enginePath)...); err != nil {
 		return err
 	}
-	calibration := calibrationTiles{tiles: tiles.Split(dataset.Train), most: f.tiles, layout: b.Card.Input.Layout, fixed: fixedBatch(network)}
-	fmt.Fprintf(std.Err, "learning ranges from %d of %d tiles\n", calibration.count(), calibration.tiles.Len())
-	result, err := quantize.Network(ctx, network, calibration.batches(ctx), openForEval, quantize.Config{WeightBits: f.weightBits, Output: b.Card.Output.Name})
+	data, err := f.open(ctx, &b.Card, std)
+	if err != nil {
+		return err
+	}
+	learn, part := data.split(dataset.Train), data.split(f.split)
+	if part.Len() == 0 {
+		return fault.New(fault.NotFound, "%s: no %s in split %q", nameOf(f.data), data.unit, f.split)
+	}
+	ranges := calibration{split: learn, px: b.Card.InputPx(), most: f.tiles, layout: b.Card.Input.Layout, fixed: fixedBatch(network)}
+	fmt.Fprintf(std.Err, "learning ranges from %d of %d %s\n", ranges.count(), learn.Len(), data.unit)
+	result, err := quantize.Network(ctx, network, ranges.batches(ctx), openForEval, quantize.Config{WeightBits: f.weightBits, Output: b.Card.Output.Name})
 	if err != nil {
 		return fmt.Errorf("model %s: %w", b.Card.Name, err)
 	}
 	int8 := result.Model.Marshal()
 
-	part := tiles.Split(f.split)
 	r := &quantize.Report{
 		FormatVersion: 1, Program: "bcc " + telemetry.Version, Model: b.Card.Name + " " + b.Card.Version,
 		SHA256: b.Card.Files[model.ModelFile], Result: result, Rounds: f.rounds,
-		Data: quantize.Data{Name: nameOf(f.data), SHA256: tiles.Digest(), Split: f.split, Tiles: part.Len(),
-			Calibrated: fmt.Sprintf("split %s, %d tiles", dataset.Train, calibration.count())},
+		Data: quantize.Data{Name: nameOf(f.data), SHA256: data.sha256, Split: f.split, Unit: data.unit, Samples: part.Len(),
+			Calibrated: fmt.Sprintf("split %s, %d %s", dataset.Train, ranges.count(), data.unit)},
 	}
 	if err := f.compareAnswers(ctx, r, b, part, float, int8, std); err != nil {
 		return err
@@ -176,12 +184,9 @@ func networkOf(r *quantize.Report) string {
 	return model.ModelFile
 }
 
-// compareAnswers measures both networks' AUROC on the tiles, and the interval of the
+// compareAnswers measures both networks' AUROC on a split, and the interval of the
 // difference over the same resamples of groups.
-func (f *quantizeFlags) compareAnswers(ctx context.Context, r *quantize.Report, b *model.Bundle, tiles *dataset.Tiles, float, int8 []byte, std Streams) error {
-	if tiles.Len() == 0 {
-		return fault.New(fault.NotFound, "%s: no tiles in split %q", r.Data.Name, f.split)
-	}
+func (f *quantizeFlags) compareAnswers(ctx context.Context, r *quantize.Report, b *model.Bundle, part pictures, float, int8 []byte, std Streams) error {
 	var scores [2][]float64
 	var positive []bool
 	var groups []string
@@ -192,7 +197,7 @@ func (f *quantizeFlags) compareAnswers(ctx context.Context, r *quantize.Report, 
 		if err != nil {
 			return err
 		}
-		rows, err := (&evaluateFlags{}).scoreSplit(ctx, e, b, tiles, f.split, std)
+		rows, err := scoreSplit(ctx, e, b, part, f.split, std)
 		if err := errors.Join(err, e.Close()); err != nil {
 			return err
 		}
@@ -274,7 +279,7 @@ func writeQuantized(dir string, b *model.Bundle, r *quantize.Report, int8 []byte
 	changed, err := b.With(map[string][]byte{model.Int8File: int8, quantize.ReportFile: append(report, '\n')}, []model.Change{
 		{Field: "default_file", Value: networkOf(r)},
 		{Field: "quantization", Value: model.Quantization{
-			AUROC: r.AUROC.Float, AUROCInt8: r.AUROC.Int8, DataSet: r.Data.Name + ", split " + r.Data.Split, Tiles: r.Data.Tiles,
+			AUROC: r.AUROC.Float, AUROCInt8: r.AUROC.Int8, DataSet: r.Data.Name + ", split " + r.Data.Split, Unit: r.Data.Unit, Samples: r.Data.Samples,
 			Speed: r.Speed.Float, SpeedInt8: r.Speed.Int8, Device: r.Device, Calibrated: r.Data.Name + ", " + r.Data.Calibrated,
 		}},
 	})

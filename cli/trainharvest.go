@@ -13,17 +13,13 @@ import (
 	"bcc/grad/net"
 	"bcc/harvest"
 	"bcc/model"
-	"bcc/native/pixel"
 	"bcc/train"
 )
 
-var _ pictures = (*harvest.Patches)(nil)
-
-// harvestFlags say which patches are cut out of slides.
+// harvestFlags say which patches of slides are learned from.
 type harvestFlags struct {
+	cutFlags
 	px        int
-	cover     float64
-	perSlide  int
 	negatives []string
 	perGiven  int
 }
@@ -31,8 +27,7 @@ type harvestFlags struct {
 func (h *harvestFlags) add(fs *pflag.FlagSet) {
 	d := harvest.DefaultConfig(224, harvestMPP)
 	fs.IntVar(&h.px, "patch-px", d.SizePx, "side of a patch in pixels, where patches are cut out of slides")
-	fs.Float64Var(&h.cover, "cover", d.Cover, "part of a patch that has to be lesion for a positive one; negatives have none")
-	fs.IntVar(&h.perSlide, "per-slide", d.PerSlide, "patches of each class that a slide gives at most")
+	h.cutFlags.add(fs)
 	fs.StringArrayVar(&h.negatives, "negatives", nil, "slide without a lesion, FILE or FILE@x,y,width,height: all its patches are negative; may be given again")
 	fs.IntVar(&h.perGiven, "per-negative", d.PerNegative, "patches that each of --negatives gives at most")
 }
@@ -52,17 +47,9 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 	if err != nil {
 		return nil, err
 	}
-	set, err := dataset.Slides(ctx, f.data, dataset.SlidesConfig{Positive: f.positive})
-	if err != nil {
-		return nil, err
-	}
-	cfg := harvest.DefaultConfig(f.harvest.px, card.SpacingUMPx)
-	cfg.Cover, cfg.PerSlide, cfg.PerNegative, cfg.Seed = f.harvest.cover, f.harvest.perSlide, f.harvest.perGiven, f.seed
+	cfg := f.harvest.config(f.harvest.px, card.SpacingUMPx)
+	cfg.PerNegative, cfg.Seed = f.harvest.perGiven, f.seed
 	cfg.Mean, cfg.Std, cfg.Augment = n.Mean, n.Std, changes
-	cfg.Slide.Codecs = codecs()
-	if pixel.Available() {
-		cfg.Resample = pixel.Resample
-	}
 	var given []string
 	for _, text := range f.harvest.negatives {
 		negative, err := harvest.ParseNegative(text)
@@ -73,8 +60,7 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 		negative.Path = filepath.Base(negative.Path)
 		given = append(given, negative.String())
 	}
-	fmt.Fprintf(notes, "bcc: looking for patches on %d slides\n", len(set.Slides)+len(cfg.Negatives))
-	patches, err := harvest.Open(ctx, set, cfg) // closed with the process
+	patches, odd, err := cut(ctx, f.data, f.positive, cfg, notes) // closed with the process
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +69,7 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 	}
 	data := trainData{
 		Name: nameOf(f.data), Kind: kindSlides, Digest: patches.Digest(), Summary: patches.Summary(),
-		Notes: append(set.Notes, patches.Notes()...), Splits: map[string]splitCount{},
+		Notes: odd, Splits: map[string]splitCount{},
 	}
 	if len(given) > 0 {
 		said := "as negatives, patches of " + strings.Join(given, ", ")

@@ -6,8 +6,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 
-	"golang.org/x/sync/errgroup"
-
 	"bcc/augment"
 	"bcc/dataset"
 	"bcc/fault"
@@ -15,14 +13,7 @@ import (
 	"bcc/grad/net"
 	"bcc/model"
 	"bcc/train"
-	"bcc/wsi"
 )
-
-// pictures are samples that can be had as pixels: what a model in use sees.
-type pictures interface {
-	train.Samples
-	RGB(ctx context.Context, i int) (pix []byte, px int, err error)
-}
 
 // openPatches prepares the training of a patch classifier.
 func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writer) (*trainTask, error) {
@@ -31,8 +22,7 @@ func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writ
 		return nil, err
 	}
 	if kind == kindCobra {
-		return nil, fault.Hint(fault.New(fault.Unsupported, "%s holds slides with one label each and no outlines: patches cannot be learned from it", f.data),
-			"--task slide learns from such labels; --dataset slides reads a labels.csv in the same folder")
+		return nil, fault.Hint(noOutlines(f.data), "--task slide learns from such labels; --dataset slides reads a labels.csv in the same folder")
 	}
 	n, err := net.Describe(f.arch, net.Config{}) // for its normalisation alone
 	if err != nil {
@@ -112,25 +102,7 @@ func (f *trainFlags) scorePictures(ctx context.Context, b *model.Bundle, s pictu
 			err = closed
 		}
 	}()
-	patches := make(chan wsi.Patch, 2*len(e.runners)*e.infos[0].Batch)
-	eg, ctx := errgroup.WithContext(ctx)
-	eg.Go(func() error {
-		defer close(patches)
-		for i := lo; i < hi; i++ {
-			pix, _, err := s.RGB(ctx, i)
-			if err != nil {
-				return err
-			}
-			select {
-			case patches <- wsi.Patch{Index: i - lo, Pix: pix}:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-		}
-		return nil
-	})
-	eg.Go(func() error { return e.Score(ctx, patches, out) })
-	return eg.Wait()
+	return scorePictures(ctx, e, s, lo, hi, out, nil)
 }
 
 // augmentation returns what changes patches, nil for none.

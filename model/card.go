@@ -63,7 +63,8 @@ type Quantization struct {
 	AUROC      float64 `json:"auroc"`      // of model.onnx
 	AUROCInt8  float64 `json:"auroc_int8"` // of model.int8.onnx
 	DataSet    string  `json:"data_set"`   // that they were measured on
-	Tiles      int     `json:"tiles"`      // in it
+	Unit       string  `json:"unit"`       // of Samples: tiles, or patches out of slides
+	Samples    int     `json:"samples"`    // in the data set
 	Speed      float64 `json:"images_per_second"`
 	SpeedInt8  float64 `json:"images_per_second_int8"`
 	Device     string  `json:"device"`      // that the speeds are of

@@ -24,7 +24,7 @@ type Report struct {
 	SHA256        string `json:"model_sha256"`
 	Data          Data   `json:"data"`
 	*Result
-	AUROC   Pair    `json:"auroc"` // on the tiles of Data's split
+	AUROC   Pair    `json:"auroc"` // on Data's split
 	Lost    Loss    `json:"auroc_lost"`
 	Speed   Pair    `json:"images_per_second"`
 	Gain    float64 `json:"speed_gain"`
@@ -34,13 +34,14 @@ type Report struct {
 	Forced  bool    `json:"forced"` // the default against the verdict
 }
 
-// Data says on which tiles ranges were learned and AUROC measured.
+// Data says on what ranges were learned and AUROC measured.
 type Data struct {
 	Name       string `json:"name"`
 	SHA256     string `json:"sha256"`
-	Calibrated string `json:"calibration"` // split, and how many tiles of it
+	Calibrated string `json:"calibration"` // split, and how much of it
 	Split      string `json:"split"`
-	Tiles      int    `json:"tiles"`
+	Unit       string `json:"unit"`    // of Samples: tiles, or patches out of slides
+	Samples    int    `json:"samples"` // of the split
 	Groups     int    `json:"groups"`
 }
 
@@ -59,11 +60,11 @@ type Loss struct {
 
 // Verdict says why the bytes must not be a bundle's default; nil where they may.
 func (r *Report) Verdict() error {
-	where := fmt.Sprintf("%d tiles of %s, split %s", r.Data.Tiles, r.Data.Name, r.Data.Split)
+	where := fmt.Sprintf("%d %s of %s, split %s", r.Data.Samples, r.Data.Unit, r.Data.Name, r.Data.Split)
 	switch {
 	case !(r.Lost.Value <= MaxLoss): // not a number is no less a loss
 		return fault.Hint(fault.New(fault.Invalid, "int8 loses %.4f AUROC on %s (%.4f of %.4f is left), more than %v",
-			r.Lost.Value, where, r.AUROC.Int8, r.AUROC.Float, MaxLoss), "calibrate on more tiles, or train the model longer; --force makes it the default all the same")
+			r.Lost.Value, where, r.AUROC.Int8, r.AUROC.Float, MaxLoss), "calibrate on more %s, or train the model longer; --force makes it the default all the same", r.Data.Unit)
 	case !(r.Gain > 1):
 		return fault.Hint(fault.New(fault.Invalid, "int8 runs %.1f images/s on %s where float32 runs %.1f",
 			r.Speed.Int8, r.Device, r.Speed.Float), "networks of depthwise convolutions gain nothing from it; --force makes it the default all the same")
@@ -77,8 +78,8 @@ func (r *Report) Lines() string {
 	if len(r.Lost.Interval) == 2 {
 		interval = fmt.Sprintf(", 95 %% %.4f to %.4f", r.Lost.Interval[0], r.Lost.Interval[1])
 	}
-	return fmt.Sprintf("float32 %8.1f images/s  AUROC %.4f\nint8    %8.1f images/s  AUROC %.4f\n%.2f times as fast on %s; AUROC lost %.4f%s on %d tiles in %d groups of split %s\n",
-		r.Speed.Float, r.AUROC.Float, r.Speed.Int8, r.AUROC.Int8, r.Gain, r.Device, r.Lost.Value, interval, r.Data.Tiles, r.Data.Groups, r.Data.Split)
+	return fmt.Sprintf("float32 %8.1f images/s  AUROC %.4f\nint8    %8.1f images/s  AUROC %.4f\n%.2f times as fast on %s; AUROC lost %.4f%s on %d %s in %d groups of split %s\n",
+		r.Speed.Float, r.AUROC.Float, r.Speed.Int8, r.AUROC.Int8, r.Gain, r.Device, r.Lost.Value, interval, r.Data.Samples, r.Data.Unit, r.Data.Groups, r.Data.Split)
 }
 
 // Race runs the functions in turn, round after round, and returns the median time of

@@ -20,9 +20,9 @@ func TestItRefusesBytesThatLoseTooMuchOrGainNothing(t *testing.T) {
 		says       string // "": they may be the default
 	}{
 		{0, 3, ""}, {0.005, 1.01, ""}, {-0.01, 2, ""},
-		{0.0051, 3, "loses 0.0051 AUROC"}, {math.NaN(), 3, "AUROC"}, {0, 1, "images/s"}, {0, math.NaN(), "images/s"},
+		{0.0051, 3, "loses 0.0051 AUROC on 7 patches of slides, split val"}, {math.NaN(), 3, "AUROC"}, {0, 1, "images/s"}, {0, math.NaN(), "images/s"},
 	} {
-		r := quantize.Report{Lost: quantize.Loss{Value: c.lost}, Gain: c.gain, Data: quantize.Data{Name: "tiles", Split: "val", Tiles: 7}}
+		r := quantize.Report{Lost: quantize.Loss{Value: c.lost}, Gain: c.gain, Data: quantize.Data{Name: "slides", Split: "val", Unit: "patches", Samples: 7}}
 		err := r.Verdict()
 		if c.says == "" && err == nil {
 			continue
