@@ -34,7 +34,8 @@ func newSynth(std Streams) *cobra.Command {
 		Long: `Draws slides of skin with and without basal cell carcinoma from a seed, the same
 to the byte each time. Each slide comes with NAME.json (label, growth, lesions),
 NAME.geojson (their outlines) and NAME.mask.tif (the class of each pixel); the set
-with labels.csv. They are stylised: for tests, demonstrations and load. They carry
+with labels.csv, and with card.json, which the card of a model trained on it takes
+over. They are stylised: for tests, demonstrations and load. They carry
 no clinical truth.`,
 		Example: `  bcc synth --out demo --count 2 --seed 7 --size 8000x6000
   bcc synth --out flat --variant flat --bcc 1`,

@@ -131,6 +131,9 @@ func WriteSet(ctx context.Context, dir string, cfg SetConfig) error {
 			return err
 		}
 	}
+	if err := writeCard(dir); err != nil {
+		return err
+	}
 	return writeTable(dir, "labels.csv", rows)
 }
 
