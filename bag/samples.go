@@ -131,7 +131,7 @@ func (s *Samples) Read(ctx context.Context, i int, rng *rand.Rand, dst func(inpu
 	}
 	f, err := OpenFile(s.bags[i].Path)
 	if err != nil {
-		return fmt.Errorf("slide %s: %w", s.bags[i].Name, err)
+		return damaged(err, s.bags[i])
 	}
 	defer f.Close()
 	if f.Encoder != s.encoder || f.Dims != s.dims {
@@ -140,7 +140,7 @@ func (s *Samples) Read(ctx context.Context, i int, rng *rand.Rand, dst func(inpu
 	picked := pick(f.Len(), s.patches, rng)
 	n := len(picked)
 	if err := f.Rows(rows[:n*s.dims], picked); err != nil {
-		return fmt.Errorf("slide %s: %s: %w", s.bags[i].Name, s.bags[i].Path, err)
+		return damaged(fmt.Errorf("%s: %w", s.bags[i].Path, err), s.bags[i])
 	}
 	clear(rows[n*s.dims:])
 	clear(mask)
@@ -148,6 +148,16 @@ func (s *Samples) Read(ctx context.Context, i int, rng *rand.Rand, dst func(inpu
 		mask[k] = 1
 	}
 	return nil
+}
+
+// damaged says of which slide a bag cannot be read and, where its bytes are to
+// blame, how another one is had.
+func damaged(err error, l Labelled) error {
+	err = fmt.Errorf("slide %s: %w", l.Name, err)
+	if fault.Of(err) == fault.Corrupt {
+		err = fault.Hint(err, "remove %s: bcc embed makes it again", l.Path)
+	}
+	return err
 }
 
 // pick returns at most want of the numbers below n, ascending.

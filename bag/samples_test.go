@@ -3,6 +3,7 @@ package bag_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -94,6 +95,28 @@ func TestASampleIsCutOrFilledUp(t *testing.T) {
 		if seen[k] < 110 || seen[k] > 210 {
 			t.Errorf("patch %d was drawn %d times of 400, want about 160", k, seen[k])
 		}
+	}
+}
+
+func TestADamagedBagIsNamedWithWhatToDo(t *testing.T) {
+	t.Parallel()
+	bags := set(t, 4, 10)
+	s, err := bag.NewSamples(bags, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(bags[1].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/2] ^= 1
+	if err := os.WriteFile(bags[1].Path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string][]float32{bag.InputEmbeddings: make([]float32, 10*s.Dims()), bag.InputMask: make([]float32, 10)}
+	err = s.Read(t.Context(), 1, nil, func(name string) []float32 { return rows[name] })
+	if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "slide s1") || !strings.Contains(fault.HintOf(err), bags[1].Path) {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
 	}
 }
 

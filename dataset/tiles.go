@@ -265,7 +265,7 @@ func (t *Tiles) RGB(ctx context.Context, i int) (pix []byte, px int, err error) 
 		return nil, 0, err
 	}
 	if pix, err = decodePicture(text, s.px); err != nil {
-		return nil, 0, fault.New(fault.Of(err), "%s: %w", s.samples[at].path, err)
+		return nil, 0, fault.Hint(fault.New(fault.Of(err), "%s: %w", s.samples[at].path, err), "put a whole picture in its place, or leave its row out of %s", s.name)
 	}
 	if n := int64(len(pix)); s.kept.Add(n) > s.cfg.MaxBytes || !s.pixels[at].CompareAndSwap(nil, &pix) {
 		s.kept.Add(-n)

@@ -270,6 +270,18 @@ func TestItNamesEveryFault(t *testing.T) {
 	}
 }
 
+// A head and an end that are right say nothing of what lies between them.
+func TestItSaysWhatToDoAboutAPictureThatDoesNotDecode(t *testing.T) {
+	t.Parallel()
+	files := whole(t)
+	files["t/3.png"][60] ^= 0xff
+	tiles := open(t, folder(t, files), dataset.TilesConfig{})
+	_, _, err := tiles.RGB(t.Context(), 3)
+	if fault.Of(err) != fault.Corrupt || !strings.Contains(err.Error(), "t/3.png") || !strings.Contains(fault.HintOf(err), "labels.csv") {
+		t.Errorf("%v, hint %q", err, fault.HintOf(err))
+	}
+}
+
 func TestItTakesTheNamedLabelAsPositive(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, whole(t))
