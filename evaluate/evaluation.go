@@ -201,6 +201,9 @@ func Run(ctx context.Context, samples []Sample, p Point, colour *Baseline, c Con
 	if oneGroupAClass(groups, positive) {
 		e.Notes = append(e.Notes, "One group holds all the positives or all the negatives: there is no interval by group.")
 	}
+	if note := e.Figures.withoutWidth(groups, positive); note != "" {
+		e.Notes = append(e.Notes, note)
+	}
 	if err := e.byPart(ctx, samples, p, colour, c); err != nil {
 		return nil, err
 	}

@@ -2,9 +2,11 @@ package evaluate
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"bcc/fault"
 )
@@ -67,6 +69,47 @@ var measures = []measure{
 	{"brier", "Brier score", func(r resample) float64 { return r.brier() }},
 	{"log_loss", "Log loss", func(r resample) float64 { return r.logLoss() }},
 	{"ece", "Calibration error (ECE)", func(r resample) float64 { return r.ece() }},
+}
+
+// withoutWidth warns of figures that are perfect in every resample: a bootstrap holds
+// no fault that the samples do not hold. The note is empty where there are none.
+// The bound is the rule of three (Hanley and Lippman-Hand 1983), over groups, because
+// the samples of one are alike.
+func (f Figures) withoutWidth(groups []string, positive []bool) string {
+	var titles, bounds []string
+	perfect := func(name, title string) bool {
+		v := f[name]
+		if v.Value != 1 || len(v.Interval) != 2 || v.Interval[0] != 1 {
+			return false
+		}
+		titles = append(titles, title)
+		return true
+	}
+	bound := func(name, title string, class bool) {
+		if !perfect(name, title) {
+			return
+		}
+		n := groupsOf(groups, positive, class)
+		bounds = append(bounds, fmt.Sprintf(" By the rule of three, no fault in %d groups leaves a %s of %.2f possible.", n, strings.ToLower(title), max(0, 1-3/float64(n))))
+	}
+	perfect("auroc", "AUROC")
+	bound("sensitivity", "Sensitivity", true)
+	bound("specificity", "Specificity", false)
+	if len(titles) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Without a fault in any resample: %s. An interval from 1 to 1 is no certainty.%s", strings.Join(titles, ", "), strings.Join(bounds, ""))
+}
+
+// groupsOf counts the groups that hold a sample of the class.
+func groupsOf(groups []string, positive []bool, class bool) int {
+	seen := map[string]bool{}
+	for i, g := range groups {
+		if positive[i] == class {
+			seen[g] = true
+		}
+	}
+	return len(seen)
 }
 
 // columns splits samples into what the arithmetic takes, and refuses scores that

@@ -196,6 +196,35 @@ func TestItSaysWhereGroupsAreFew(t *testing.T) {
 	}
 }
 
+// An interval from 1 to 1 looks like certainty and is none.
+func TestItSaysThatAPerfectFigureIsNoCertainty(t *testing.T) {
+	t.Parallel()
+	var all []evaluate.Sample
+	for i := range 60 {
+		s := evaluate.Sample{Name: fmt.Sprint(i), Group: fmt.Sprintf("g%d", i), Positive: i%3 == 0, Score: 0.2}
+		if s.Positive {
+			s.Score = 0.9
+		}
+		all = append(all, s)
+	}
+	note := func() string {
+		e, err := evaluate.Run(t.Context(), all, evaluate.Point{Threshold: 0.5}, nil, quick())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(e.Notes, "\n")
+	}
+	for _, want := range []string{"AUROC, Sensitivity, Specificity", "no fault in 20 groups leaves a sensitivity of 0.85 possible", "no fault in 40 groups leaves a specificity of 0.93"} {
+		if got := note(); !strings.Contains(got, want) {
+			t.Errorf("notes %q, want %q", got, want)
+		}
+	}
+	all[0].Score = 0.1
+	if got := note(); !strings.Contains(got, "resample: Specificity.") || strings.Contains(got, "sensitivity") {
+		t.Errorf("one positive missed: %q", got)
+	}
+}
+
 func TestItRefusesWhatCannotBeMeasured(t *testing.T) {
 	t.Parallel()
 	one := drawn(10, 1)
