@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -63,6 +66,7 @@ type trainFlags struct {
 	positive    string
 	mpp         float64
 	card        string
+	init        string
 	resume      bool
 	every       int
 	workers     int
@@ -135,6 +139,7 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.StringVar(&f.encoder, "model", models.Default, "model that makes the embeddings; it becomes part of the trained one (task slide)")
 	fs.IntVar(&f.patches, "patches", 1024, "patches drawn from a slide at a time (task slide)")
 	fs.BoolVar(&f.noEvaluate, "no-evaluate", false, "leave out the evaluation at the end, and the slides of split test (task slide)")
+	fs.StringVar(&f.init, "init", "", "begin with the best weights of another run of the same network: its --out")
 	fs.BoolVar(&f.resume, "resume", false, "go on from OUT/checkpoint where there is one")
 	fs.IntVar(&f.every, "checkpoint-steps", 0, "write a checkpoint after so many steps; 0: every 5 minutes. One is always written after an epoch")
 	fs.IntVar(&f.workers, "workers", 0, "goroutines that compute; 0: one a core, shared with other processes of the run on this machine")
@@ -308,6 +313,9 @@ func (f *trainFlags) learn(cmd *cobra.Command, std Streams) (done *trainTask, er
 	if err := t.check(); err != nil {
 		return nil, err
 	}
+	if err := f.pretrain(t); err != nil {
+		return nil, err
+	}
 	f.say(std.Err, t)
 	if world.Rank() == 0 {
 		if err := f.writeRun(cmd, t, world.Size()); err != nil {
@@ -426,6 +434,22 @@ func deviceHere(device string) string {
 		}
 	}
 	return device
+}
+
+// pretrain takes the first weights from another run where --init names one.
+func (f *trainFlags) pretrain(t *trainTask) error {
+	if f.init == "" {
+		return nil
+	}
+	w, err := train.Pretrained(filepath.Join(f.init, checkpointDir), t.program)
+	if err != nil {
+		return fmt.Errorf("--init: %w", err)
+	}
+	t.weights = w
+	sum := sha256.New()
+	_ = binary.Write(sum, binary.LittleEndian, w.Params) // a hash takes everything
+	t.facts = append(t.facts, train.Fact{Name: "first weights", Value: hex.EncodeToString(sum.Sum(nil)[:8])})
+	return nil
 }
 
 // say tells what is about to be trained on what.

@@ -190,10 +190,9 @@ func checkSamples(s Samples, classes int) error {
 // allFacts returns what must be the same to go on from a checkpoint.
 func (t *trainer) allFacts() []Fact {
 	float := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
-	sum := sha256.Sum256([]byte(describe(t.job.Program)))
 	c := t.cfg
 	return append(slices.Clone(t.job.Facts),
-		Fact{"parameters", hex.EncodeToString(sum[:8])},
+		parametersFact(t.job.Program),
 		Fact{"samples", strconv.Itoa(t.job.Samples.Len())},
 		Fact{"seed", strconv.FormatUint(c.Seed, 10)},
 		Fact{"epochs", strconv.Itoa(c.Epochs)},
@@ -207,6 +206,12 @@ func (t *trainer) allFacts() []Fact {
 		Fact{"group weights", fmt.Sprint(c.GroupWeights)}, // fmt sorts the keys
 		Fact{"best by", string(c.BestBy)},
 	)
+}
+
+// parametersFact names a network by its parameters: their names, shapes and order.
+func parametersFact(p *grad.Program) Fact {
+	sum := sha256.Sum256([]byte(describe(p)))
+	return Fact{"parameters", hex.EncodeToString(sum[:8])}
 }
 
 // run trains from where the state is to the end.
