@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -191,6 +192,9 @@ func Open(ctx context.Context, set *dataset.SlideSet, cfg Config) (*Patches, err
 	for _, s := range set.Slides {
 		f.sources = append(f.sources, source{name: s.Name, path: s.Path, group: s.Group, split: s.Split, positive: s.Positive(), mask: maskOf(s)})
 	}
+	if err := ownSlides(set, cfg.Negatives); err != nil {
+		return nil, err
+	}
 	for _, n := range cfg.Negatives {
 		f.sources = append(f.sources, source{name: n.String(), path: n.Path, group: n.Path, split: dataset.Train, given: true, within: n.Rect})
 	}
@@ -204,6 +208,30 @@ func Open(ctx context.Context, set *dataset.SlideSet, cfg Config) (*Patches, err
 		p.rows[i] = i
 	}
 	return p, nil
+}
+
+// ownSlides refuses negatives out of the set's own slides where they would teach what
+// is measured, or that a lesion is none.
+func ownSlides(set *dataset.SlideSet, negatives []Negative) error {
+	var errs []error
+	for _, n := range negatives {
+		file, err := os.Stat(n.Path)
+		if err != nil {
+			continue // told when it is opened
+		}
+		for _, s := range set.Slides {
+			if own, err := os.Stat(s.Path); err != nil || !os.SameFile(file, own) {
+				continue
+			}
+			switch {
+			case s.Split != dataset.Train:
+				errs = append(errs, fault.New(fault.Invalid, "negative %s: it is slide %s of split %s, which is measured on and not learned from", n, s.Name, s.Split))
+			case s.Positive() && n.Rect == (wsi.Rect{}):
+				errs = append(errs, fault.New(fault.Invalid, "negative %s: it is slide %s, which has the label %s", n, s.Name, set.Classes[s.Class]))
+			}
+		}
+	}
+	return fault.Hint(errors.Join(errs...), "leave it out: patches without a lesion are taken out of the set's slides anyway")
 }
 
 // plan looks at every slide, some at a time, and puts their patches in the order of

@@ -3,6 +3,7 @@ package harvest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -319,6 +320,7 @@ func TestItTakesNegativesOutOfARectangle(t *testing.T) {
 			s.Slides[i].Split = dataset.Val
 		}
 		s.Slides[slices.IndexFunc(s.Slides, dataset.Slide.Positive)].Split = dataset.Train
+		s.Slides[negative].Split = dataset.Train
 	}), c)
 	n, dense := 0, 0
 	train := p.Split(dataset.Train)
@@ -461,6 +463,30 @@ func TestItStopsWithTheContext(t *testing.T) {
 	cancel()
 	if _, err := Open(ctx, labelled(t, nil), testConfig()); err == nil {
 		t.Error("opened after the end")
+	}
+}
+
+// What is measured must not be learned from, and a lesion is no negative.
+func TestItTakesNoNegativesOutOfSlidesThatAreMeasured(t *testing.T) {
+	t.Parallel()
+	set := labelled(t, func(s *dataset.SlideSet) {
+		for i := range s.Slides {
+			s.Slides[i].Split = dataset.Train
+		}
+		s.Slides[slices.IndexFunc(s.Slides, func(s dataset.Slide) bool { return !s.Positive() })].Split = dataset.Test
+	})
+	for i, s := range set.Slides {
+		c := testConfig()
+		c.Negatives = []Negative{{Path: s.Path}}
+		if err := ownSlides(set, c.Negatives); (s.Split == dataset.Test || s.Positive()) != (fault.Of(err) == fault.Invalid && err != nil) {
+			t.Errorf("slide %d, positive %v, of %s: %v", i, s.Positive(), s.Split, err)
+		}
+		if s.Split != dataset.Test {
+			continue
+		}
+		if _, err := Open(t.Context(), set, c); fault.Of(err) != fault.Invalid || !strings.Contains(fmt.Sprint(err), s.Name) || fault.HintOf(err) == "" {
+			t.Errorf("%v", err)
+		}
 	}
 }
 
