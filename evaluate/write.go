@@ -18,8 +18,9 @@ const (
 	PageFile        = "evaluation.html"
 )
 
-// Write writes the evaluation into the folder dir: evaluation.json last, so that
-// its presence says that all are there. Each file appears whole or not at all.
+// Write writes the evaluation into the folder dir. All files are on the disk before
+// the first one gets its name: where there is no room, those of an evaluation before
+// stay, and none of them stands beside one of this.
 func (e *Evaluation) Write(dir string, rows []Prediction) error {
 	var table bytes.Buffer
 	p := Point{e.OperatingPoint.Threshold, e.OperatingPoint.Abstain}
@@ -50,9 +51,22 @@ func (e *Evaluation) Write(dir string, rows []Prediction) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fault.New(fault.Unavailable, "write an evaluation: %w", err)
 	}
+	staged := make([]string, 0, len(files))
+	defer func() {
+		for _, temp := range staged {
+			_ = os.Remove(temp) // those that have their name by now are not there
+		}
+	}()
 	for _, f := range files {
-		if err := WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
+		temp, err := stage(filepath.Join(dir, f.name), f.data)
+		if err != nil {
 			return err
+		}
+		staged = append(staged, temp)
+	}
+	for i, f := range files {
+		if err := os.Rename(staged[i], filepath.Join(dir, f.name)); err != nil {
+			return fault.New(fault.Unavailable, "write an evaluation: %w", err)
 		}
 	}
 	return nil
@@ -61,19 +75,27 @@ func (e *Evaluation) Write(dir string, rows []Prediction) error {
 // WriteFile writes a file that appears whole or not at all: under another name
 // first, to the disk, then renamed.
 func WriteFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.bcc-tmp")
+	temp, err := stage(path, data)
 	if err != nil {
-		return fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), err)
+		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
+	if err := os.Rename(temp, path); err != nil {
+		return fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(temp)))
 	}
 	return nil
+}
+
+// stage writes a file beside path, to the disk, and returns its name.
+func stage(path string, data []byte) (string, error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.bcc-tmp")
+	if err != nil {
+		return "", fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), err)
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return "", fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
+	}
+	return f.Name(), nil
 }
 
 // Load reads the evaluation.json of a folder.
