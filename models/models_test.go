@@ -2,7 +2,9 @@ package models_test
 
 import (
 	"bytes"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"bcc/fault"
@@ -29,6 +31,20 @@ func TestItShipsBundlesThatOpen(t *testing.T) {
 		if c.Name != name || c.IntendedUse != "not for diagnostic use" || len(c.KnownFailures) == 0 || c.Training == nil || c.Licence == "" {
 			t.Errorf("%s: the card leaves out its name, use, failures, origin or licence", name)
 		}
+	}
+}
+
+func TestTheSurrogateOpensAndStaysOutOfTheProgram(t *testing.T) {
+	t.Parallel()
+	b, err := model.Open(os.DirFS("oscc-surrogate"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(b.Card.Description, "surrogate") || b.Card.PositiveClass == "BCC" {
+		t.Errorf("the card does not say what it is: %s", b.Card.Description)
+	}
+	if slices.Contains(models.Names(), b.Card.Name) {
+		t.Errorf("%s comes with the program: it would be run on skin", b.Card.Name)
 	}
 }
 
