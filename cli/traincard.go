@@ -175,6 +175,10 @@ func commandLine(cmd *cobra.Command) string {
 		if !f.Changed {
 			return
 		}
+		if f.Value.Type() == "bool" { // behind a space its value would be an argument
+			line = append(line, "--"+f.Name+"="+f.Value.String())
+			return
+		}
 		values := []string{f.Value.String()}
 		if many, ok := f.Value.(pflag.SliceValue); ok {
 			values = many.GetSlice()
