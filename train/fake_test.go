@@ -2,7 +2,6 @@ package train_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -205,7 +204,7 @@ func (c *clouds) Read(_ context.Context, i int, rng *rand.Rand, dst func(string)
 	c.read[i]++
 	c.mu.Unlock()
 	if i == c.err {
-		return errors.New("the file is gone")
+		return fmt.Errorf("%s: the file is gone", c.Name(i))
 	}
 	own := rand.New(rand.NewPCG(7, uint64(i)))
 	row := dst("input")

@@ -170,7 +170,7 @@ func (l *loader) fill(ctx context.Context, in *inputs, b weighted) error {
 		}
 		row(TargetInput)[l.job.Samples.Class(i)] = 1
 		if err := l.job.Samples.Read(ctx, i, draw(l.cfg.Seed, l.epoch, i, 0), row); err != nil {
-			return fmt.Errorf("read sample %s: %w", l.job.Samples.Name(i), err)
+			return fmt.Errorf("read sample: %w", err)
 		}
 		for p, port := range l.job.Program.Inputs {
 			if port.Keep > 0 {

@@ -13,7 +13,8 @@ type Samples interface {
 	Name(i int) string  // for messages
 	// Read writes sample i to the row that dst returns for each input of the network
 	// that data fill. With a nil rng the sample is written as it is, else augmented:
-	// what is drawn comes from rng alone.
+	// what is drawn comes from rng alone. An error names the sample, or the file that it
+	// comes from.
 	Read(ctx context.Context, i int, rng *rand.Rand, dst func(input string) []float32) error
 }
 

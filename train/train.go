@@ -48,6 +48,9 @@ type Job struct {
 	// Validate measures weights on the validation split. It is called on every rank
 	// at once and may use World; nil: every epoch is the best so far.
 	Validate func(ctx context.Context, w grad.Weights) (Metrics, error)
+	// Begin is called on rank 0 only, before the first step: when no other run writes
+	// the checkpoint, and what it goes on from has been accepted. Nil: nothing.
+	Begin func() error
 	// Keep is given the best weights so far, on rank 0 only. Nil: they are returned
 	// at the end.
 	Keep func(w grad.Weights, e Epoch) error
@@ -216,6 +219,11 @@ func parametersFact(p *grad.Program) Fact {
 
 // run trains from where the state is to the end.
 func (t *trainer) run(ctx context.Context) error {
+	if t.rank0() && t.job.Begin != nil {
+		if err := t.job.Begin(); err != nil {
+			return err
+		}
+	}
 	t.begun()
 	for t.state.Epoch < t.cfg.Epochs && !t.state.stopped(t.cfg) {
 		if err := t.epoch(ctx); err != nil {

@@ -404,9 +404,47 @@ func TestItTellsWhichSampleCannotBeRead(t *testing.T) {
 		s.err = 40
 		c.Workers, j.Samples = workers, s
 		_, err := train.Run(t.Context(), c, j)
-		if err == nil || !strings.Contains(err.Error(), "point-40: the file is gone") {
+		if err == nil || !strings.Contains(err.Error(), ": point-40: the file is gone") || strings.Count(err.Error(), "point-40") != 1 {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// What is written when a run begins must not replace what an earlier run has left,
+// where this one is refused.
+func TestItBeginsOnlyWhatItHasAccepted(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Checkpoint, c.Epochs = t.TempDir(), 1
+	var begun atomic.Int32
+	counted := func(int) train.Job {
+		j := job()
+		j.Begin = func() error { begun.Add(1); return nil }
+		return j
+	}
+	if _, errs := onRanks(t.Context(), 2, c, counted); errors.Join(errs...) != nil || begun.Load() != 1 {
+		t.Fatalf("%v; begun %d times on two ranks, want once", errs, begun.Load())
+	}
+	for _, change := range []func(*train.Config){
+		func(*train.Config) {}, // a checkpoint is there, and --resume is not
+		func(c *train.Config) { c.Resume, c.Seed = true, 99 },
+	} {
+		other := c
+		change(&other)
+		if _, err := train.Run(t.Context(), other, counted(0)); err == nil || begun.Load() != 1 {
+			t.Errorf("%v; begun though it was refused", err)
+		}
+	}
+	fails := job()
+	fails.Begin = func() error { // and while it runs nobody else begins
+		if _, err := train.Run(t.Context(), c, counted(0)); fault.Of(err) != fault.Busy || begun.Load() != 1 {
+			t.Errorf("beside another run: %v", err)
+		}
+		return errors.New("the disk is full")
+	}
+	c.Resume = true
+	if _, err := train.Run(t.Context(), c, fails); err == nil || !strings.Contains(err.Error(), "the disk is full") {
+		t.Errorf("%v", err)
 	}
 }
 
