@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -92,7 +93,11 @@ func openCollective(ctx context.Context, f collectiveFlags, std Streams) (*ranks
 func lineConfig(rank, size int, notes io.Writer) lifeline.Config {
 	cfg := lifeline.DefaultConfig(rank, size)
 	cfg.Host, _ = os.Hostname() // for messages only
-	cfg.Tell = func(lost error) { fmt.Fprintf(notes, "bcc: note: %s; this run ends\n", printable(lost.Error())) }
+	cfg.Tell = func(lost error) {
+		if !toldToStop(lost) { // it may be this rank too, and then that is no news
+			fmt.Fprintf(notes, "bcc: note: %s; this run ends\n", printable(lost.Error()))
+		}
+	}
 	return cfg
 }
 
@@ -271,6 +276,11 @@ const verdictPatience = 500 * time.Millisecond
 // errStopped is what the others hear of a process that was told to stop.
 var errStopped = errors.New("it was told to stop")
 
+// toldToStop reports whether a rank was lost because somebody told it to stop.
+func toldToStop(lost error) bool {
+	return lost != nil && strings.HasSuffix(lost.Error(), errStopped.Error())
+}
+
 // leave ends this process's part of a run that ended with err, and returns what is to
 // be told. ctx is the command's own. After a run that went well it waits for the
 // others; else it tells them and does not wait.
@@ -301,12 +311,20 @@ func (r *ranks) leave(ctx context.Context, err error) error {
 		}
 	}
 	lost := r.line.Err()
+	if toldToStop(lost) { // by Ctrl-C all are, and another's word may come before one's own signal
+		select {
+		case <-ctx.Done():
+		case <-time.After(verdictPatience):
+		}
+	}
 	if ctx.Err() != nil {
 		r.line.Fail(errStopped)
 	} else {
 		r.line.Fail(err)
 	}
 	switch {
+	case toldToStop(lost) && ctx.Err() != nil:
+		return ctx.Err()
 	case lost == nil, errors.Is(err, lost):
 		return err
 	case errors.Is(err, context.Canceled), fault.Of(err) == fault.Unavailable, fault.Of(err) == fault.Internal:

@@ -134,6 +134,30 @@ func TestRanksMeetAsUnderTorchrun(t *testing.T) {
 	})
 }
 
+// Ctrl-C reaches all processes of a terminal: that is no loss of one, whoever's word
+// comes first.
+func TestRanksThatAreToldToStopSaySo(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("several processes")
+	}
+	needLibrary(t)
+	fake, data, dir := fakeNCCL(t), t.TempDir(), t.TempDir()
+	crosses(t, data, 16)
+	ranks := torchrun(t, dir, 2, trainArgs(data, dir, append(fake, "--epochs", "1000")...))
+	awaitFile(t, filepath.Join(dir, "run", "checkpoint", "checkpoint"))
+	for _, i := range []int{1, 0} {
+		if err := ranks[i].Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond) // rank 1's word is there first
+	}
+	codes, said := ended(ranks), ranks[0].said.String()
+	if codes[0] != 130 || !strings.Contains(said, "bcc: stopped") || strings.Contains(said, "ended early") {
+		t.Errorf("rank 0 ended with %d: %s", codes[0], said)
+	}
+}
+
 func TestARankWithoutNCCLEndsAll(t *testing.T) {
 	t.Parallel()
 	needLibrary(t)
