@@ -2,6 +2,7 @@ package harvest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -55,6 +56,9 @@ type kinds struct{ mimic, epidermis []uint8 }
 func (f *field) planSlide(ctx context.Context, i int) (plan, error) {
 	s := &f.sources[i]
 	h, err := f.shelf.take(i)
+	if errors.Is(err, slide.ErrNoMPP) {
+		err = fault.Hint(err, "patches are cut by the scale in the slide's own file: write it there (a TIFF's XResolution), or leave the slide out; the scale of patches is not that of a slide")
+	}
 	if err != nil {
 		return plan{}, fmt.Errorf("%s: %w", s.name, err)
 	}
