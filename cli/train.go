@@ -223,7 +223,10 @@ func (f *trainFlags) setDefaults() {
 		f.batch = max(either(32, 8)/f.micro, 1) * f.micro
 	}
 	if f.rate == 0 {
-		f.rate = float64(either(10, 3)) * 1e-4
+		f.rate = 3e-4
+		if patch {
+			f.rate = 1e-3
+		}
 	}
 	if f.bags == "" && f.task == taskSlide {
 		f.bags = filepath.Join(f.out, bagsDir)
@@ -345,8 +348,8 @@ func (f *trainFlags) learn(cmd *cobra.Command, std Streams) (done *trainTask, er
 			return nil, err
 		}
 	}
-	_, err = fmt.Fprintf(std.Out, "epoch %d of %d was the best: validation loss %.4f, AUROC %s\n%s\n",
-		out.Best.Epoch+1, len(out.History), out.Best.Validation.Loss, share(out.Best.Validation.AUROC), filepath.ToSlash(filepath.Join(f.out, trainedDir)))
+	_, err = fmt.Fprintf(std.Out, "epoch %d of %d was the best: validation loss %s, AUROC %s\n%s\n",
+		out.Best.Epoch+1, len(out.History), loss(out.Best.Validation.Loss), share(out.Best.Validation.AUROC), filepath.ToSlash(filepath.Join(f.out, trainedDir)))
 	if err != nil || world.Rank() > 0 {
 		return nil, unwrittenIf(err)
 	}

@@ -3,7 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -58,8 +60,8 @@ func (l *trainLines) Begun(b train.Begun) {
 func (l *trainLines) Stepped(s train.Step) {
 	l.samples += s.Samples
 	if took := time.Since(l.told); took >= quiet {
-		fmt.Fprintf(l.w, "epoch %d/%d, step %d/%d: loss %.4f; %.1f samples/s, %s left\n",
-			s.Epoch+1, l.begun.Epochs, s.Step+1, l.begun.Steps, s.Loss, float64(l.samples)/took.Seconds(), l.left(s.Epoch, s.Step+1))
+		fmt.Fprintf(l.w, "epoch %d/%d, step %d/%d: loss %s; %.1f samples/s, %s left\n",
+			s.Epoch+1, l.begun.Epochs, s.Step+1, l.begun.Steps, loss(s.Loss), float64(l.samples)/took.Seconds(), l.left(s.Epoch, s.Step+1))
 		l.told, l.samples = time.Now(), 0
 	}
 }
@@ -86,8 +88,16 @@ func epochLine(e train.Epoch, of int) string {
 	if e.Best {
 		best = " (best)"
 	}
-	return fmt.Sprintf("epoch %d/%d: loss %.4f, validation loss %.4f, AUROC %s%s; rate %.2g, %.1f samples/s",
-		e.Epoch+1, of, e.Loss, e.Validation.Loss, share(e.Validation.AUROC), best, e.Rate, float64(e.Samples)/max(e.Seconds, 1e-9))
+	return fmt.Sprintf("epoch %d/%d: loss %s, validation loss %s, AUROC %s%s; rate %.2g, %.1f samples/s",
+		e.Epoch+1, of, loss(e.Loss), loss(e.Validation.Loss), share(e.Validation.AUROC), best, e.Rate, float64(e.Samples)/max(e.Seconds, 1e-9))
+}
+
+// loss prints a loss with as many digits as say something.
+func loss(v float64) string {
+	if math.Abs(v) < 1e4 {
+		return strconv.FormatFloat(v, 'f', 4, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
 // trainBar draws one bar for all steps, and a line above it when an epoch ends.
@@ -118,7 +128,7 @@ func (b *trainBar) Begun(n train.Begun) {
 
 func (b *trainBar) Stepped(s train.Step) {
 	rate := float64(s.Samples) / s.Took.Seconds()
-	text := fmt.Sprintf("loss %.4f, %.1f samples/s, %s left", s.Loss, rate, b.left(s.Epoch, s.Step+1))
+	text := fmt.Sprintf("loss %s, %.1f samples/s, %s left", loss(s.Loss), rate, b.left(s.Epoch, s.Step+1))
 	b.mu.Lock()
 	b.text = text
 	b.mu.Unlock()
