@@ -266,6 +266,8 @@ type trainTask struct {
 	// bundle returns the trained model's card and its other files.
 	bundle func(w grad.Weights) (model.Card, map[string][]byte, error)
 	bags   *bagged // of task slide
+	// measured: the model in OUT is this one and has an operating point already.
+	measured bool
 }
 
 func runTrain(cmd *cobra.Command, f trainFlags, std Streams) error {
@@ -276,10 +278,14 @@ func runTrain(cmd *cobra.Command, f trainFlags, std Streams) error {
 	if err != nil || t == nil {
 		return err
 	}
-	if t.bags == nil || f.noEvaluate {
+	switch {
+	case t.measured:
+		_, err = fmt.Fprintf(std.Out, "it has an operating point, and stays as it is; to measure it again: %s\n", f.evaluation(cmd, t))
+		err = unwrittenIf(err)
+	case t.bags == nil || f.noEvaluate:
 		_, err = fmt.Fprintf(std.Out, "to measure it: %s\n", f.evaluation(cmd, t))
 		err = unwrittenIf(err)
-	} else {
+	default:
 		err = f.evaluate(cmd, t, std)
 	}
 	if t.bags == nil {
@@ -320,11 +326,6 @@ func (f *trainFlags) learn(cmd *cobra.Command, std Streams) (done *trainTask, er
 		return nil, err
 	}
 	f.say(std.Err, t)
-	if world.Rank() == 0 {
-		if err := f.writeRun(cmd, t, world.Size()); err != nil {
-			return nil, err
-		}
-	}
 	watch := newTrainProgress(std.Err)
 	defer watch.Close()
 	out, err := train.Run(ctx, f.config(f.workersHere()), train.Job{
@@ -332,6 +333,7 @@ func (f *trainFlags) learn(cmd *cobra.Command, std Streams) (done *trainTask, er
 		Engine:   trainEngine{device: deviceHere(f.device), notes: std.Err},
 		Samples:  t.train,
 		Facts:    t.facts,
+		Begin:    func() error { return f.writeRun(cmd, t, world.Size()) },
 		Validate: func(ctx context.Context, w grad.Weights) (train.Metrics, error) { return t.validate(ctx, world, w) },
 		Keep:     func(w grad.Weights, e train.Epoch) error { return f.keep(cmd, t, w, e) },
 		Watch:    watch,
@@ -343,8 +345,8 @@ func (f *trainFlags) learn(cmd *cobra.Command, std Streams) (done *trainTask, er
 		}
 		return nil, err
 	}
-	if world.Rank() == 0 { // again: a run that was resumed at its end kept nothing
-		if err := f.keep(cmd, t, out.Weights, out.Best); err != nil {
+	if world.Rank() == 0 { // a run that was resumed at its end has kept nothing yet
+		if err := f.keepMissing(cmd, t, out.Weights, out.Best); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -125,6 +127,37 @@ func (f *trainFlags) keep(cmd *cobra.Command, t *trainTask, w grad.Weights, e tr
 		return err
 	}
 	return writeBundle(filepath.Join(f.out, trainedDir), b, files)
+}
+
+// keepMissing is keep where these very networks do not lie there already: a card that
+// has got its operating point and its figures meanwhile stays as it is. The task then
+// knows that they are there.
+func (f *trainFlags) keepMissing(cmd *cobra.Command, t *trainTask, w grad.Weights, e train.Epoch) error {
+	_, files, err := t.bundle(w)
+	if err != nil {
+		return err
+	}
+	if b := standing(filepath.Join(f.out, trainedDir), files); b != nil {
+		t.measured = b.Card.OperatingPoint != nil
+		return nil
+	}
+	return f.keep(cmd, t, w, e)
+}
+
+// standing returns the bundle in dir where it is whole and has these files, by the
+// digests of its card, which opening it compares with what lies there; else nil.
+func standing(dir string, files map[string][]byte) *model.Bundle {
+	b, err := model.Open(os.DirFS(dir))
+	if err != nil {
+		return nil
+	}
+	for name, data := range files {
+		sum := sha256.Sum256(data)
+		if !strings.EqualFold(b.Card.Files[name], hex.EncodeToString(sum[:])) {
+			return nil
+		}
+	}
+	return b
 }
 
 // writeBundle puts a bundle's folder in the place of dir. The older one stands until
