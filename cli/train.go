@@ -17,12 +17,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"bcc/augment"
+	"bcc/dataset"
 	"bcc/fault"
 	"bcc/grad"
 	"bcc/model"
 	"bcc/models"
 	"bcc/native/ort"
 	"bcc/train"
+	"bcc/wsi"
 )
 
 // Tasks of bcc train.
@@ -195,10 +197,14 @@ func (f *trainFlags) check(cmd *cobra.Command) error {
 	if f.workers < 0 {
 		add("--workers %d: want 0 or more", f.workers)
 	}
-	if f.task == taskSlide {
-		if f.patches < 1 {
-			add("--patches %d: want 1 or more", f.patches)
-		}
+	if f.task == taskSlide && f.patches < 1 {
+		add("--patches %d: want 1 or more", f.patches)
+	}
+	if f.task == taskPatch {
+		errs = append(errs, f.harvest.check())
+	}
+	if f.mpp != 0 && !(wsi.MPP{X: f.mpp, Y: f.mpp}).Valid() {
+		add("--mpp %v: want 0.01 to 100 µm per pixel", f.mpp)
 	}
 	f.setDefaults()
 	if err := f.config(1).Validate(); err != nil {
@@ -372,20 +378,23 @@ func (f *trainFlags) open(ctx context.Context, world train.Collective, notes io.
 
 // check refuses splits that nothing can be learned from or measured on.
 func (t *trainTask) check() error {
-	for _, s := range []struct {
-		name    string
-		samples train.Samples
-	}{{"train", t.train}, {"val", t.val}} {
-		seen := map[int]bool{}
-		for i := range s.samples.Len() {
-			seen[s.samples.Class(i)] = true
-		}
-		if len(seen) < 2 {
-			return fault.Hint(fault.New(fault.Invalid, "%s: split %s has %d samples of %d classes, want two classes or more", t.data.Name, s.name, s.samples.Len(), len(seen)),
-				"the column split of the table says which samples are for training (train) and which choose the epoch (val)")
-		}
+	if err := checkSplit(t.data.Name, dataset.Train, t.train.Len(), t.train.Class); err != nil {
+		return err
 	}
-	return nil
+	return checkSplit(t.data.Name, dataset.Val, t.val.Len(), t.val.Class)
+}
+
+// checkSplit refuses a split of n samples of fewer than two classes.
+func checkSplit(set, split string, n int, class func(i int) int) error {
+	seen := map[int]bool{}
+	for i := range n {
+		seen[class(i)] = true
+	}
+	if len(seen) > 1 {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Invalid, "%s: split %s has %d samples of %d classes, want two classes or more", set, split, n, len(seen)),
+		"the column split of the table says which samples are for training (train) and which choose the epoch (val)")
 }
 
 // validate measures weights on the validation split: every rank its part of the

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -26,44 +25,29 @@ import (
 	"bcc/train"
 )
 
-// template reads what the model's card shall say beyond what training knows: the
-// file named, else card.json in the data set's folder, which describes the data.
-func (f *trainFlags) template() (model.Card, error) {
-	var c model.Card
-	path := f.card
-	if path == "" {
-		path = filepath.Join(f.data, model.CardFile)
+// scale returns the µm per pixel of the patches that the model sees.
+func (f *trainFlags) scale(template model.Card) (float64, error) {
+	switch {
+	case f.mpp != 0:
+		return f.mpp, nil
+	case template.SpacingUMPx != 0:
+		return template.SpacingUMPx, nil
 	}
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && f.card == "" {
-		return c, nil
-	}
-	if err != nil {
-		return c, fault.New(fault.NotFound, "--card: %w", err)
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields() // a misspelt field would be lost in silence
-	if err := d.Decode(&c); err != nil {
-		return c, fault.New(fault.Invalid, "card %s: %w", path, err)
-	}
-	return c, nil
+	return 0, fault.Hint(fault.New(fault.Invalid, "the scale of the patches is not known"),
+		`give it: --mpp 0.5, or "spacing_um_px" in the file of --card, in µm per pixel`)
 }
 
 // patchCard returns the card of a patch classifier: the template, and what is known
 // here.
 func (f *trainFlags) patchCard(c model.Card, classes []string, px int, n *net.Net) (model.Card, error) {
-	if f.mpp != 0 {
-		c.SpacingUMPx = f.mpp
+	var err error
+	if c.SpacingUMPx, err = f.scale(c); err != nil {
+		return c, err
 	}
-	if c.SpacingUMPx == 0 {
-		return c, fault.Hint(fault.New(fault.Invalid, "the scale of the patches is not known"),
-			`give it: --mpp 0.5, or "spacing_um_px" in the file of --card, in µm per pixel`)
+	if err := nameClasses(&c, classes); err != nil {
+		return c, err
 	}
-	c.Kind, c.NumClasses, c.PatchSizePixels = model.PatchClassifier, len(classes), px
-	if len(c.ClassNames) != len(classes) { // else they are better names, positive first
-		c.ClassNames = classes
-	}
-	c.PositiveClass = c.ClassNames[0]
+	c.Kind, c.PatchSizePixels = model.PatchClassifier, px
 	c.Transform = []model.Transform{
 		{Name: "ToTensor"},
 		{Name: "Normalize", Arguments: &model.TransformArgs{Mean: wide(n.Mean), Std: wide(n.Std)}},
@@ -71,7 +55,7 @@ func (f *trainFlags) patchCard(c model.Card, classes []string, px int, n *net.Ne
 	c.Input = model.Layout{Name: net.Input, Layout: model.NCHW}
 	c.Output = model.Output{Name: net.Output, Type: model.Logits}
 	f.describe(&c)
-	return c, nil
+	return c, wellFormed(c)
 }
 
 // wide returns the values as a person would write them.
@@ -93,9 +77,8 @@ func (f *trainFlags) describe(c *model.Card) {
 	}
 	set(&c.Name, nameOf(f.out))
 	set(&c.Version, "1.0.0")
-	set(&c.IntendedUse, "not for diagnostic use")
 	set(&c.Description, fmt.Sprintf("%s, trained by bcc train on %s.", f.arch, nameOf(f.data)))
-	c.FormatVersion, c.Metrics, c.OperatingPoint, c.Calibration = 1, nil, nil, nil
+	c.FormatVersion, c.IntendedUse = 1, noDiagnosis
 	if c.Training == nil {
 		c.Training = &model.Training{}
 	}
@@ -234,6 +217,7 @@ func quoted(s string) string {
 type trainData struct {
 	Name    string                `json:"name"`
 	Kind    string                `json:"kind"`
+	Classes []string              `json:"classes"` // the positive one first
 	Digest  string                `json:"sha256"`
 	Summary string                `json:"summary"`
 	Splits  map[string]splitCount `json:"splits"`
@@ -258,12 +242,16 @@ func count(s train.Samples, classes []string) splitCount {
 	return c
 }
 
-// facts are what a checkpoint must agree with.
-func (f *trainFlags) facts(data trainData) []train.Fact {
+// facts are what a checkpoint must agree with. The order of the classes is one: the
+// same weights mean the contrary under another.
+func (f *trainFlags) facts(data trainData, card model.Card) []train.Fact {
 	return []train.Fact{
 		{Name: "task", Value: f.task},
 		{Name: "architecture", Value: f.arch},
 		{Name: "data", Value: data.Digest},
+		{Name: "classes", Value: fmt.Sprintf("%q", data.Classes)},
+		{Name: "class names", Value: fmt.Sprintf("%q", card.ClassNames)},
+		{Name: "scale", Value: fmt.Sprintf("%g µm/px", card.SpacingUMPx)},
 		{Name: "dropout", Value: strconv.FormatFloat(f.dropout, 'g', -1, 64)},
 	}
 }

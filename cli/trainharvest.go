@@ -32,6 +32,13 @@ func (h *harvestFlags) add(fs *pflag.FlagSet) {
 	fs.IntVar(&h.perGiven, "per-negative", d.PerNegative, "patches that each of --negatives gives at most")
 }
 
+// check refuses what makes no sense at any scale.
+func (h *harvestFlags) check() error {
+	cfg := h.config(h.px, harvestMPP)
+	cfg.PerNegative = h.perGiven
+	return cfg.Validate()
+}
+
 // harvestMPP is the scale of patches that are cut out of slides where nobody says
 // another, µm per pixel: twentyfold, at which most scanners have a level. Tiles have
 // been cut already, and nobody but their maker knows at which scale.
@@ -43,11 +50,11 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 	if template.SpacingUMPx == 0 {
 		template.SpacingUMPx = harvestMPP // --mpp goes before it
 	}
-	card, err := f.patchCard(template, []string{"", ""}, f.harvest.px, n) // for its scale, before slides are read
+	mpp, err := f.scale(template)
 	if err != nil {
 		return nil, err
 	}
-	cfg := f.harvest.config(f.harvest.px, card.SpacingUMPx)
+	cfg := f.harvest.config(f.harvest.px, mpp)
 	cfg.PerNegative, cfg.Seed = f.harvest.perGiven, f.seed
 	cfg.Mean, cfg.Std, cfg.Augment = n.Mean, n.Std, changes
 	var given []string
@@ -64,11 +71,12 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 	if err != nil {
 		return nil, err
 	}
-	if card, err = f.patchCard(template, patches.Classes(), patches.Px(), n); err != nil {
+	card, err := f.patchCard(template, patches.Classes(), patches.Px(), n)
+	if err != nil {
 		return nil, err
 	}
 	data := trainData{
-		Name: nameOf(f.data), Kind: kindSlides, Digest: patches.Digest(), Summary: patches.Summary(),
+		Name: nameOf(f.data), Kind: kindSlides, Classes: patches.Classes(), Digest: patches.Digest(), Summary: patches.Summary(),
 		Notes: odd, Splits: map[string]splitCount{},
 	}
 	if len(given) > 0 {
@@ -83,6 +91,6 @@ func (f *trainFlags) openHarvest(ctx context.Context, template model.Card, n *ne
 	if err != nil {
 		return nil, err
 	}
-	t.facts = append(t.facts, train.Fact{Name: "patches", Value: fmt.Sprintf("%d px of %g µm/px", patches.Px(), card.SpacingUMPx)})
+	t.facts = append(t.facts, train.Fact{Name: "patches", Value: fmt.Sprintf("%d px of %g µm/px", patches.Px(), mpp)})
 	return t, nil
 }

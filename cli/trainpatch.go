@@ -44,7 +44,7 @@ func (f *trainFlags) openPatches(ctx context.Context, kind string, notes io.Writ
 		return nil, err
 	}
 	data := trainData{
-		Name: nameOf(f.data), Kind: kind, Digest: tiles.Digest(), Summary: tiles.Summary(), Notes: tiles.Notes(),
+		Name: nameOf(f.data), Kind: kind, Classes: tiles.Classes(), Digest: tiles.Digest(), Summary: tiles.Summary(), Notes: tiles.Notes(),
 		Splits: map[string]splitCount{},
 	}
 	for _, name := range []string{dataset.Train, dataset.Val, dataset.Test} {
@@ -67,7 +67,7 @@ func (f *trainFlags) patchTask(card model.Card, n *net.Net, px int, learn, val p
 	}
 	t := &trainTask{
 		program: program, weights: deployed.Weights, train: learn, val: val, data: data, classes: card.NumClasses,
-		facts: append(f.facts(data), train.Fact{Name: "augmentation", Value: f.augment},
+		facts: append(f.facts(data, card), train.Fact{Name: "augmentation", Value: f.augment},
 			train.Fact{Name: "standardised", Value: strconv.FormatBool(f.standardise)}),
 	}
 	t.bundle = func(w grad.Weights) (model.Card, map[string][]byte, error) {

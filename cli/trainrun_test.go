@@ -121,17 +121,38 @@ func TestItTrainsAModelThatDetectTakes(t *testing.T) {
 		t.Errorf("run.json %+v (%v)", run, err)
 	}
 
+	// What bcc evaluate --write-card would have added outlives a resume at the end.
+	written := strings.Replace(string(b.RawCard), `"crosses"`, `"crosses, measured"`, 1)
+	path := filepath.Join(dir, "run", "model", "card.json")
+	if err := os.WriteFile(path, []byte(written), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs := bcc(t.Context(), trainArgs(data, dir, "--card", template, "--resume")); code != 0 {
+		t.Fatal(errs)
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != written {
+		t.Errorf("the card was made anew: %s (%v)", got, err)
+	}
+	if text, err = os.ReadFile(filepath.Join(dir, "run", "run.json")); err != nil {
+		t.Fatal(err)
+	}
+
 	for _, again := range []struct {
 		more []string
 		want string
 	}{
 		{nil, "--resume goes on"},
 		{[]string{"--resume", "--seed", "2"}, "seed: 1 in the checkpoint, 2 in this run"},
+		{[]string{"--resume", "--positive", "normal"}, `classes: ["bcc" "normal"] in the checkpoint, ["normal" "bcc"] in this run`},
+		{[]string{"--resume", "--mpp", "0.25"}, "scale: 0.5 µm/px in the checkpoint, 0.25 µm/px in this run"},
 		{[]string{"--resume", "--arch", "mobilenetv3-small"}, "architecture: resnet10-slim in the checkpoint, mobilenetv3-small in this run"},
 	} {
 		if code, _, errs := bcc(t.Context(), trainArgs(data, dir, again.more...)); code != 2 || !strings.Contains(errs, again.want) {
 			t.Errorf("%v: code %d, %s, want %q", again.more, code, errs, again.want)
 		}
+	}
+	if now, err := os.ReadFile(filepath.Join(dir, "run", "run.json")); err != nil || !bytes.Equal(now, text) {
+		t.Errorf("a run that was refused is in run.json: %s (%v)", now, err)
 	}
 }
 

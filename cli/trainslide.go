@@ -38,6 +38,13 @@ func (f *trainFlags) openSlides(ctx context.Context, kind string, world train.Co
 	if err != nil {
 		return nil, err
 	}
+	card, err := f.slideCard(template, encoder, set.Classes)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkSlides(nameOf(f.data), set); err != nil {
+		return nil, err
+	}
 	bags := &bagged{set: set, kind: kind, dir: f.bags}
 	for _, split := range f.embedded() {
 		bags.slides = append(bags.slides, set.Split(split)...)
@@ -46,7 +53,7 @@ func (f *trainFlags) openSlides(ctx context.Context, kind string, world train.Co
 		return nil, err
 	}
 	data := trainData{
-		Name: nameOf(f.data), Kind: kind, Summary: set.Summary(), Notes: set.Notes, Splits: map[string]splitCount{},
+		Name: nameOf(f.data), Kind: kind, Classes: set.Classes, Summary: set.Summary(), Notes: set.Notes, Splits: map[string]splitCount{},
 	}
 	for _, s := range bags.slides {
 		if err := bags.failed[s.Name]; err != nil {
@@ -66,7 +73,6 @@ func (f *trainFlags) openSlides(ctx context.Context, kind string, world train.Co
 		data.Splits[name] = count(s, set.Classes)
 	}
 	data.Digest = splits[dataset.Train].Digest() + "+" + splits[dataset.Val].Digest()
-	card := f.slideCard(template, encoder, set.Classes)
 	t, err := f.slideTask(card, encoder, splits[dataset.Train], splits[dataset.Val], data)
 	if err != nil {
 		return nil, err
@@ -92,24 +98,35 @@ func slideSet(ctx context.Context, dir, kind, positive string) (*dataset.SlideSe
 	return openSlides(ctx, dir, kind, positive)
 }
 
+// checkSlides refuses splits that nothing can be learned from or measured on, before
+// hours are spent on embedding them.
+func checkSlides(name string, set *dataset.SlideSet) error {
+	for _, split := range []string{dataset.Train, dataset.Val} {
+		slides := set.Split(split)
+		if err := checkSplit(name, split, len(slides), func(i int) int { return slides[i].Class }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // slideCard returns the card of a slide head: the template, the encoder's input, and
 // what is known here.
-func (f *trainFlags) slideCard(c model.Card, encoder *model.Bundle, classes []string) model.Card {
+func (f *trainFlags) slideCard(c model.Card, encoder *model.Bundle, classes []string) (model.Card, error) {
+	if err := nameClasses(&c, classes); err != nil {
+		return c, err
+	}
 	e := &encoder.Card
-	c.Kind, c.NumClasses = model.SlideHead, len(classes)
+	c.Kind = model.SlideHead
 	c.PatchSizePixels, c.SpacingUMPx, c.Transform, c.Input = e.PatchSizePixels, e.SpacingUMPx, e.Transform, e.Input
 	c.Output = model.Output{Name: net.Output, Type: model.Logits}
 	c.Embedding, _, _ = encoder.Embedding() // EncoderDigest has proved that there is one
-	if len(c.ClassNames) != len(classes) {
-		c.ClassNames = classes
-	}
-	c.PositiveClass = c.ClassNames[0]
 	f.describe(&c)
 	c.Training.Data += fmt.Sprintf("; embeddings by %s %s", e.Name, e.Version)
 	if e.Training != nil {
 		c.Training.Data += ", trained on: " + e.Training.Data
 	}
-	return c
+	return c, wellFormed(c)
 }
 
 // slideTask puts the head, its program and the bags together.
@@ -128,7 +145,7 @@ func (f *trainFlags) slideTask(card model.Card, encoder *model.Bundle, learn, va
 	}
 	t := &trainTask{
 		program: program, weights: head.Weights, train: learn, val: val, data: data, classes: card.NumClasses,
-		facts: append(f.facts(data), train.Fact{Name: "patches a slide", Value: strconv.Itoa(f.patches)}),
+		facts: append(f.facts(data, card), train.Fact{Name: "patches a slide", Value: strconv.Itoa(f.patches)}),
 	}
 	t.bundle = func(w grad.Weights) (model.Card, map[string][]byte, error) {
 		m, err := head.Graph.Deploy(w)
