@@ -137,7 +137,7 @@ mpirun -np N bcc train … trains the same run on N processes.`,
 	fs.Float64Var(&f.mpp, "mpp", 0, "scale of the patches in µm per pixel; 0: as --card says, else 0.5 where they are cut out of slides")
 	f.harvest.add(fs)
 	fs.StringVar(&f.card, "card", "", "JSON file with what the model's card shall say: name, description, licence, training.data, …")
-	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, as bcc embed makes them; those missing or of another model are made; empty: OUT/bags (task slide)")
+	fs.StringVar(&f.bags, "bags", "", "folder of the slides' embeddings, as bcc embed makes them; those missing are made, those of another model refused; empty: OUT/bags, where they are replaced (task slide)")
 	fs.StringVar(&f.encoder, "model", models.Default, "model that makes the embeddings; it becomes part of the trained one (task slide)")
 	fs.IntVar(&f.patches, "patches", 1024, "patches drawn from a slide at a time (task slide)")
 	fs.BoolVar(&f.noEvaluate, "no-evaluate", false, "leave out the evaluation at the end, and the slides of split test (task slide)")

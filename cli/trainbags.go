@@ -8,12 +8,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"bcc/bag"
 	"bcc/dataset"
 	"bcc/detect"
 	"bcc/fault"
 	"bcc/model"
+	"bcc/slide"
 	"bcc/train"
 )
 
@@ -53,9 +55,10 @@ type made struct {
 	Broken *told         `json:"broken,omitempty"` // what kept the rank from its share
 }
 
-// embed makes the bags that are missing or of another encoder than the one with this
-// digest, as bcc embed does; the ranks share the slides. A bag is known by its header:
-// reading all slides again would take hours for COBRA.
+// embed makes the bags that are missing, as bcc embed does; the ranks share the slides.
+// In the run's own folder those of another encoder than the one with this digest give
+// way; elsewhere they are somebody's work of hours, and an error. A bag is known by its
+// header: reading all slides again would take hours for COBRA.
 //
 // A slide that cannot be embedded for a reason of its own is left out, the same one on
 // all ranks. What would stop the next slide too, a full disk for one, is an error.
@@ -63,6 +66,7 @@ func (b *bagged) embed(ctx context.Context, f *trainFlags, world train.Collectiv
 	var items []detect.Item
 	var places []int
 	var missing, foreign, stands float64
+	var other strange // one of the foreign ones
 	for i, s := range b.slides {
 		if i%world.Size() != world.Rank() {
 			continue
@@ -74,6 +78,7 @@ func (b *bagged) embed(ctx context.Context, f *trainFlags, world train.Collectiv
 				continue
 			}
 			foreign++
+			other = strange{b.path(s.Name), old.Encoder}
 		}
 		missing++
 		items, places = append(items, detect.Item{Name: s.Name, Path: s.Path}), append(places, i)
@@ -91,6 +96,13 @@ func (b *bagged) embed(ctx context.Context, f *trainFlags, world train.Collectiv
 	}
 	if err := f.mayEmbed(foreign > 0, stands > 0); err != nil {
 		return err
+	}
+	if foreign > 0 && !f.ownBags() {
+		all, err := gather(ctx, world, other)
+		if err != nil {
+			return err
+		}
+		return f.refuseBags(all, int(foreign), digest)
 	}
 	fmt.Fprintf(notes, "embedding %v of %s into %s with %s%s%s\n", missing, slides(len(b.slides)), filepath.ToSlash(b.dir), printable(encoder.Card.Name),
 		when(foreign > 0, "; %v of them have bags of another model, which give way", foreign),
@@ -137,6 +149,30 @@ func (f *trainFlags) mayEmbed(foreign, checkpoint bool) error {
 	return nil
 }
 
+// ownBags reports whether the bags lie in the run's own folder.
+func (f *trainFlags) ownBags() bool {
+	return filepath.Clean(f.bags) == filepath.Join(f.out, bagsDir)
+}
+
+// strange is a bag of another encoder; its path is empty where there is none.
+type strange struct {
+	Path    string `json:"path"`
+	Encoder string `json:"encoder"`
+}
+
+// refuseBags names one of n bags of another encoder in a folder that is not the run's
+// own.
+func (f *trainFlags) refuseBags(found []strange, n int, digest string) error {
+	one := found[slices.IndexFunc(found, func(s strange) bool { return s.Path != "" })]
+	err := fault.New(fault.Invalid, "--bags %s: %s of another encoder than %s (%s), %s for one (%s)",
+		f.bags, when(n == 1, "a bag is")+when(n > 1, "%d bags are", n), f.encoder, brief(digest), filepath.ToSlash(one.Path), brief(one.Encoder))
+	return fault.Hint(err, "name the model that made them (--model), or another folder; only bags in the run's own folder, %s, are made anew",
+		filepath.ToSlash(filepath.Join(f.out, bagsDir)))
+}
+
+// brief is as much of a digest as tells it from others.
+func brief(digest string) string { return digest[:min(len(digest), 12)] }
+
 // embedHere makes the bags of this rank's share. places say where its slides stand in
 // the whole list.
 func (f *trainFlags) embedHere(ctx context.Context, items []detect.Item, places []int, notes io.Writer) made {
@@ -159,9 +195,13 @@ func (f *trainFlags) embedHere(ctx context.Context, items []detect.Item, places 
 	}
 	out := made{Failed: map[int]*told{}, Broken: tell(err)}
 	for i, end := range ends {
-		if end.Status == detect.Failed {
-			out.Failed[places[i]] = tell(end.Err)
+		if end.Status != detect.Failed {
+			continue
 		}
+		if errors.Is(end.Err, slide.ErrNoMPP) { // whose own hint is of the commands that take a slide's scale
+			end.Err = fault.Hint(end.Err, "make its bag with bcc embed --mpp and the scale of its level 0, or write the scale into its file; --mpp here is not that of slides")
+		}
+		out.Failed[places[i]] = tell(end.Err)
 	}
 	return out
 }

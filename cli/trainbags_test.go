@@ -83,6 +83,26 @@ func TestItTellsASlidesFaultFromTheMachines(t *testing.T) {
 	}
 }
 
+// Bags that somebody made with another model are named and left alone.
+func TestBagsOfAnotherEncoderInAForeignFolderAreRefused(t *testing.T) {
+	t.Parallel()
+	for bags, own := range map[string]bool{"run/bags": true, "./run/bags/": true, "bags": false, "run2/bags": false} {
+		if f := (trainFlags{out: "run", bags: bags}); f.ownBags() != own {
+			t.Errorf("%s is the folder of the run itself: %v, want %v", bags, !own, own)
+		}
+	}
+	f := trainFlags{out: "run", bags: "bags", encoder: "small"}
+	err := f.refuseBags([]strange{{}, {"bags/a.tif.bag", "0123456789abcdef"}}, 3, "fedcba9876543210")
+	for _, want := range []string{"--bags bags: 3 bags are of another encoder than small (fedcba987654)", "bags/a.tif.bag for one (0123456789ab)"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if fault.Of(err) != fault.Invalid || !strings.Contains(fault.HintOf(err), "run/bags") {
+		t.Errorf("%v, hint %q", fault.Of(err), fault.HintOf(err))
+	}
+}
+
 // A rank that is through early waits for the slowest without being lost, and nobody
 // waits for a rank that fails.
 func TestRanksWaitForTheSlowest(t *testing.T) {
