@@ -150,7 +150,7 @@ func TestRanksThatAreToldToStopSaySo(t *testing.T) {
 		if err := ranks[i].Process.Signal(os.Interrupt); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(50 * time.Millisecond) // rank 1's word is there first
+		time.Sleep(250 * time.Millisecond) // so that rank 1 gives word while rank 0 still waits for news
 	}
 	codes, said := ended(ranks), ranks[0].said.String()
 	if codes[0] != 130 || !strings.Contains(said, "bcc: stopped") || strings.Contains(said, "ended early") {
