@@ -382,10 +382,14 @@ func (t *trainer) begun() {
 
 // leave writes a last checkpoint where the run was stopped from outside; what
 // stands in memory is the state after the last whole step. An error of the
-// training itself leaves the disk alone: its cause may be in these weights.
+// training itself leaves the disk alone: its cause may be in these weights. A
+// checkpoint that cannot be written is the error then, and no mere stop.
 func (t *trainer) leave(ctx context.Context, err error) error {
 	if ctx.Err() == nil && !errors.Is(err, errLost) || t.state.Steps == 0 {
 		return err
 	}
-	return errors.Join(err, t.checkpoint())
+	if failed := t.checkpoint(); failed != nil {
+		return fmt.Errorf("%v: %w", err, failed) // %v: err may be of the kind that says "stopped"
+	}
+	return err
 }

@@ -193,6 +193,26 @@ func TestItGoesOnOnAnotherNumberOfRanks(t *testing.T) {
 	}
 }
 
+// Whoever stops a run counts on its checkpoint: that it could not be written is not
+// lost in the news of the stop.
+func TestAStopWithoutACheckpointIsAnError(t *testing.T) {
+	t.Parallel()
+	c, j := config(), job()
+	c.Checkpoint = filepath.Join(t.TempDir(), "checkpoint")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	j.Watch = &watcher{stepped: func(train.Step) {
+		if err := errors.Join(os.RemoveAll(c.Checkpoint), os.WriteFile(c.Checkpoint, nil, 0o666)); err != nil {
+			t.Error(err)
+		}
+		cancel()
+	}}
+	_, err := train.Run(ctx, c, j)
+	if fault.Of(err) != fault.Unavailable || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "write checkpoint") || fault.HintOf(err) == "" {
+		t.Errorf("%v (%v)", err, fault.Of(err))
+	}
+}
+
 // stopAt begins training and stops it from outside when a step has been taken.
 func stopAt(t *testing.T, step int, c train.Config, j train.Job, ranks int) {
 	t.Helper()
