@@ -43,7 +43,8 @@ func newBenchTrain(std Streams) *cobra.Command {
 in turn the same steps in PyTorch, where a Python that has it is found, and on two
 ranks under mpirun that share the cores, where there is one. What is missing is
 said and left out. mil is a head of gated attention on bags of 512 patches with
-1,024 features; the others take 16 patches of 224 px a step.`,
+1,024 features; patches are of 224 px. A step has as many samples as bcc train's has by
+default.`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runBenchTrain(cmd, f, std) },
 	}
@@ -128,10 +129,10 @@ func (f *benchTrainFlags) task(name string) (bench.Task, error) {
 		if err != nil {
 			return t, err
 		}
-		t.Weights, t.Batch = n.Weights, 2
+		t.Weights, t.Batch = n.Weights, defaultSlides
 		t.Program, err = net.TrainMIL(c, programStages)
 		t.Theirs = map[string]any{"task": "mil", "patches": 512, "features": 1024, "project": 512, "attend": 256}
-		steps(100)
+		steps(25)
 		return t, err
 	}
 	c := net.Config{Classes: 2, PatchPx: 224, Batch: 8, Seed: 1}
@@ -139,7 +140,7 @@ func (f *benchTrainFlags) task(name string) (bench.Task, error) {
 	if err != nil {
 		return t, err
 	}
-	t.Weights, t.Batch = n.Weights, 16
+	t.Weights, t.Batch = n.Weights, defaultPatches
 	t.Program, err = net.Train(name, c, programStages)
 	if blocks, ok := map[string][]int{
 		"resnet18": {2, 2, 2, 2}, "resnet10-slim": {1, 1, 1, 1}, "resnet18-slim": {2, 2, 2, 2},
@@ -147,9 +148,9 @@ func (f *benchTrainFlags) task(name string) (bench.Task, error) {
 		t.Theirs = map[string]any{"task": "cnn", "patch_px": 224, "blocks": blocks, "first": n.Graph.Params()[0].Shape[0], "slim": strings.HasSuffix(name, "-slim")}
 	}
 	if slices.Contains([]string{"resnet18", "resnet34", "resnet50"}, name) {
-		steps(6)
+		steps(3)
 	}
-	steps(30)
+	steps(15)
 	return t, err
 }
 

@@ -41,6 +41,12 @@ const (
 	runFile       = "run.json"
 )
 
+// Samples a step where nothing is said.
+const (
+	defaultPatches = 32
+	defaultSlides  = 8
+)
+
 // programStages is in how many parts a step's gradient is sent to the other ranks.
 // It is the same for any number of ranks, so that they all compute the same bits.
 const programStages = 4
@@ -226,7 +232,7 @@ func (f *trainFlags) setDefaults() {
 		f.micro = either(8, 1)
 	}
 	if f.batch == 0 {
-		f.batch = max(either(32, 8)/f.micro, 1) * f.micro
+		f.batch = max(either(defaultPatches, defaultSlides)/f.micro, 1) * f.micro
 	}
 	if f.rate == 0 {
 		f.rate = 3e-4
