@@ -57,25 +57,29 @@ func (d *Detector) judgeWhole(ctx context.Context, v *seen) (*aggregate.Answer, 
 	return answer, shares, err
 }
 
-// relative returns each patch's attention in parts of the largest, times the
-// slide's score: the place that counted most has the colour of the slide's score,
-// whatever the number of patches.
+// relative returns each patch's attention a against the even share 1/n, as
+// a/(a + 1/n), times the slide's score: half of the score where a patch counted as
+// much as it would if all counted alike, nearly all of it where it counted far more.
+// In parts of the largest attention, tried first, one patch is bright and a whole
+// lesion around it is not: attention is steep (docs/results.md).
 func relative(attention []float32, score float32, n int) ([]float32, error) {
 	if len(attention) != n {
 		return nil, fault.New(fault.Corrupt, "the model gave the attention of %d patches, of %d", len(attention), n)
 	}
-	var largest float32
+	sum := 0.0
 	for i, a := range attention {
 		if !(a >= 0) || math.IsInf(float64(a), 0) { // true for NaN
 			return nil, fault.New(fault.Corrupt, "attention of patch %d: the model gave %v", i, a)
 		}
-		largest = max(largest, a)
+		sum += float64(a)
 	}
 	shares := make([]float32, n)
+	if sum == 0 {
+		return shares, nil
+	}
+	even := sum / float64(n) // 1/n where the attention sums to 1, as it should
 	for i, a := range attention {
-		if largest > 0 {
-			shares[i] = float32(a/largest) * score
-		}
+		shares[i] = float32(float64(a)/(float64(a)+even)) * score
 	}
 	return shares, nil
 }

@@ -20,7 +20,7 @@ func heatOf(m Model) heat {
 			Name:   "attention × slide score",
 			Column: "attention",
 			Peak:   "attention",
-			Caption: "The colour is attention, not probability: how much the network looked at a place, relative to the place it looked at most, times the slide score. " +
+			Caption: "The colour is attention, not probability: how much the network looked at a place, against looking everywhere alike (half of the colour's range), times the slide score. " +
 				"A pale place counted little for the score; that does not say that it is healthy. An outlined region is where the network looked, not a measured tumour. ",
 			Limit: "The score is of the slide as a whole: the network weighs all patches by its attention and judges their sum. A slide can be called BCC without an outlined region.",
 		}
