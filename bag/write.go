@@ -1,20 +1,14 @@
 package bag
 
 import (
-	"bufio"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
-	"strings"
-	"time"
 
+	"bcc/disk"
 	"bcc/fault"
 	"bcc/wsi"
 )
@@ -33,7 +27,7 @@ func Write(path string, info Info, places []wsi.Rect, rows []float32) error {
 	if err != nil {
 		return fmt.Errorf("write bag: %w", err)
 	}
-	if err := replace(path, func(out io.Writer) error { return w.write(out, head) }); err != nil {
+	if err := disk.Replace(path, func(out io.Writer) error { return w.write(out, head) }); err != nil {
 		return fault.New(fault.Unavailable, "write bag: %w", err)
 	}
 	return nil
@@ -116,72 +110,6 @@ func (w *writer) blocks(yield func([]byte) error) error {
 		if err := yield(buf[:halfBytes*len(part)]); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// Temporary files are called .NAME.*.bcc-tmp. One that is older than leftAfter is
-// what a killed run left; a younger one may be another run's.
-const (
-	tempMark  = ".bcc-tmp"
-	leftAfter = time.Hour
-)
-
-// replace writes a file under a temporary name, to the disk and not only to its
-// cache, and gives it its own name then.
-func replace(path string, write func(io.Writer) error) (err error) {
-	dir, name := filepath.Split(path)
-	dir = filepath.Clean(dir)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
-	}
-	clearLeft(dir, name)
-	f, err := os.CreateTemp(dir, "."+name+".*"+tempMark)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	out := bufio.NewWriterSize(f, 1<<20)
-	// CreateTemp is for secrets; bags have the mode of any other file.
-	if err := errors.Join(write(out), out.Flush(), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// clearLeft takes away what killed runs left of the file called name.
-func clearLeft(dir, name string) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return // nothing is lost but room
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "."+name+".") || !strings.HasSuffix(e.Name(), tempMark) {
-			continue
-		}
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > leftAfter {
-			os.Remove(filepath.Join(dir, e.Name()))
-		}
-	}
-}
-
-// syncDir makes the rename last. File systems that cannot sync a folder are taken
-// as they are.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
-		return err
 	}
 	return nil
 }

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strings"
 
+	"bcc/disk"
 	"bcc/evaluate"
+	"bcc/fault"
 	"bcc/model"
 )
 
@@ -17,7 +19,10 @@ func writeCard(dir string, b *model.Bundle, e *evaluate.Evaluation) error {
 	if err != nil {
 		return fmt.Errorf("write the card of %s: %w", b.Card.Name, err)
 	}
-	return evaluate.WriteFile(filepath.Join(dir, model.CardFile), card)
+	if err := disk.Write(filepath.Join(dir, model.CardFile), card); err != nil {
+		return fault.New(fault.Unavailable, "write the card of %s: %w", b.Card.Name, err)
+	}
+	return nil
 }
 
 // changes are the fields of the card that an evaluation sets.

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"bcc/disk"
 	"bcc/fault"
 	"bcc/grad"
 	"bcc/grad/net"
@@ -109,7 +109,7 @@ func (f *trainFlags) keep(cmd *cobra.Command, t *trainTask, w grad.Weights, e tr
 	if err != nil {
 		return err
 	}
-	return writeBundle(filepath.Join(f.out, trainedDir), b, files)
+	return b.Save(filepath.Join(f.out, trainedDir))
 }
 
 // keepMissing is keep where these very networks do not lie there already: a card that
@@ -141,42 +141,6 @@ func standing(dir string, files map[string][]byte) *model.Bundle {
 		}
 	}
 	return b
-}
-
-// writeBundle puts a bundle's folder in the place of dir. The older one stands until
-// the new one is on the disk.
-func writeBundle(dir string, b *model.Bundle, files map[string][]byte) error {
-	fresh, old := dir+".new", dir+".old"
-	err := errors.Join(os.RemoveAll(fresh), os.RemoveAll(old), os.MkdirAll(fresh, 0o777))
-	if err == nil {
-		err = writeSynced(filepath.Join(fresh, model.CardFile), b.RawCard)
-	}
-	for name, data := range files {
-		if err == nil {
-			err = writeSynced(filepath.Join(fresh, name), data)
-		}
-	}
-	if err == nil {
-		if err = os.Rename(dir, old); errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
-	}
-	if err == nil {
-		err = errors.Join(os.Rename(fresh, dir), os.RemoveAll(old))
-	}
-	if err != nil {
-		return fault.New(fault.Unavailable, "write model %s: %w", dir, err)
-	}
-	return nil
-}
-
-func writeSynced(path string, data []byte) error {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // commandLine is the command that makes a model again: what was given, but for where
@@ -300,7 +264,7 @@ func (f *trainFlags) writeRun(cmd *cobra.Command, t *trainTask, ranks int) error
 	if err := os.MkdirAll(f.out, 0o777); err != nil {
 		return fault.New(fault.Unavailable, "%w", err)
 	}
-	if err := writeSynced(path, append(text, '\n')); err != nil {
+	if err := disk.Write(path, append(text, '\n')); err != nil {
 		return fault.New(fault.Unavailable, "write %s: %w", path, err)
 	}
 	return nil

@@ -3,11 +3,11 @@ package evaluate
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"bcc/disk"
 	"bcc/fault"
 )
 
@@ -58,9 +58,9 @@ func (e *Evaluation) Write(dir string, rows []Prediction) error {
 		}
 	}()
 	for _, f := range files {
-		temp, err := stage(filepath.Join(dir, f.name), f.data)
+		temp, err := disk.Stage(filepath.Join(dir, f.name), disk.Bytes(f.data))
 		if err != nil {
-			return err
+			return fault.New(fault.Unavailable, "write %s: %w", f.name, err)
 		}
 		staged = append(staged, temp)
 	}
@@ -69,33 +69,10 @@ func (e *Evaluation) Write(dir string, rows []Prediction) error {
 			return fault.New(fault.Unavailable, "write an evaluation: %w", err)
 		}
 	}
-	return nil
-}
-
-// WriteFile writes a file that appears whole or not at all: under another name
-// first, to the disk, then renamed.
-func WriteFile(path string, data []byte) error {
-	temp, err := stage(path, data)
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(temp)))
+	if err := disk.Sync(dir); err != nil {
+		return fault.New(fault.Unavailable, "write an evaluation: %w", err)
 	}
 	return nil
-}
-
-// stage writes a file beside path, to the disk, and returns its name.
-func stage(path string, data []byte) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.bcc-tmp")
-	if err != nil {
-		return "", fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return "", fault.New(fault.Unavailable, "write %s: %w", filepath.Base(path), errors.Join(err, os.Remove(f.Name())))
-	}
-	return f.Name(), nil
 }
 
 // Load reads the evaluation.json of a folder.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"bcc/disk"
 	"bcc/fault"
 )
 
@@ -42,7 +43,7 @@ func (b *Bundle) save(dir string) (err error) {
 				return err
 			}
 		}
-		if temps[name], err = writeTemp(dir, name, data); err != nil {
+		if temps[name], err = disk.Stage(filepath.Join(dir, name), disk.Bytes(data)); err != nil {
 			return err
 		}
 	}
@@ -55,17 +56,5 @@ func (b *Bundle) save(dir string) (err error) {
 		}
 		delete(temps, name)
 	}
-	return nil
-}
-
-// writeTemp writes data, to the disk and not only to its cache, and returns the
-// file's name, also with an error where there is a file.
-func writeTemp(dir, name string, data []byte) (string, error) {
-	f, err := os.CreateTemp(dir, "."+name+".*.bcc-tmp")
-	if err != nil {
-		return "", err
-	}
-	_, err = f.Write(data)
-	// CreateTemp is for secrets; models have the mode of any other file.
-	return f.Name(), errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	return disk.Sync(dir)
 }

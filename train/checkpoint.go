@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
@@ -15,6 +14,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"bcc/disk"
 	"bcc/fault"
 )
 
@@ -57,45 +57,11 @@ func (t *trainer) checkpoint() error {
 		return nil
 	}
 	path := filepath.Join(t.cfg.Checkpoint, CheckpointFile)
-	if err := replaceFile(path, t.encode); err != nil {
+	if err := disk.Replace(path, t.encode); err != nil {
 		return fault.Hint(fault.New(fault.Unavailable, "write checkpoint: %w", err), "the one before it is whole: make room and go on with --resume")
 	}
 	t.saved = time.Now()
 	return nil
-}
-
-// replaceFile writes a file in place of an older one, which stands untouched until
-// the new one is whole and on the disk.
-func replaceFile(path string, write func(io.Writer) error) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return err
-	}
-	temp := path + ".tmp" // of its own name, so that what a kill leaves is replaced too
-	f, err := os.Create(temp)
-	if err != nil {
-		return err
-	}
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err = write(w); err == nil { // a full disk is told once, by the first that meets it
-		err = w.Flush()
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // encode writes a checkpoint.

@@ -5,11 +5,13 @@ import (
 	"io"
 	"math"
 	"strconv"
+
+	"bcc/disk"
 )
 
 // WriteHistory writes one line an epoch as CSV. What was not measured is empty.
 func WriteHistory(path string, history []Epoch) error {
-	return replaceFile(path, func(w io.Writer) error {
+	return disk.Replace(path, func(w io.Writer) error {
 		c := csv.NewWriter(w)
 		_ = c.Write([]string{"epoch", "step", "loss", "val_loss", "val_auroc", "lr", "seconds", "samples_per_second", "best"})
 		for _, e := range history {
