@@ -24,6 +24,7 @@ type Partner struct {
 
 	cmd   *exec.Cmd
 	in    io.WriteCloser
+	words strings.Builder // what it says of itself when it fails
 	lines *bufio.Scanner
 	stop  context.CancelFunc
 }
@@ -36,8 +37,7 @@ const partnerPatience = 30 * time.Minute
 func StartPartner(ctx context.Context, python string) (*Partner, error) {
 	ctx, stop := context.WithTimeout(ctx, partnerPatience)
 	p := &Partner{cmd: exec.CommandContext(ctx, python, "-c", partnerScript), stop: stop}
-	var words strings.Builder
-	p.cmd.Stderr = &words
+	p.cmd.Stderr = &p.words
 	in, err := p.cmd.StdinPipe()
 	if err != nil {
 		stop()
@@ -54,9 +54,7 @@ func StartPartner(ctx context.Context, python string) (*Partner, error) {
 	p.in, p.lines = in, bufio.NewScanner(out)
 	var hello struct{ Torch, BLAS string }
 	if err := p.hear(&hello); err != nil {
-		p.Close()
-		last := strings.Split(strings.TrimSpace(words.String()), "\n")
-		return nil, fault.New(fault.Unavailable, "PyTorch in %s: %s", python, last[len(last)-1])
+		return nil, fmt.Errorf("%s: %w", python, err)
 	}
 	p.Version = fmt.Sprintf("PyTorch %s with %s BLAS", hello.Torch, hello.BLAS)
 	return p, nil
@@ -72,7 +70,9 @@ func (p *Partner) Close() error {
 
 func (p *Partner) hear(v any) error {
 	if !p.lines.Scan() {
-		return fault.New(fault.Unavailable, "PyTorch ended: %v", p.lines.Err())
+		p.Close() // what it said is whole then
+		said := strings.Split(strings.TrimSpace(p.words.String()), "\n")
+		return fault.New(fault.Unavailable, "PyTorch ended: %s", said[len(said)-1])
 	}
 	return json.Unmarshal(p.lines.Bytes(), v)
 }
