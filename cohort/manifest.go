@@ -1,0 +1,81 @@
+package cohort
+
+import (
+	"time"
+
+	"bcc/queue"
+)
+
+// Manifest is a cohort as it was submitted: cohorts/<ID>/manifest.json in the
+// store, written once. Together with the ends it is the truth; the queue is a hint.
+type Manifest struct {
+	FormatVersion int        `json:"format_version"`
+	ID            string     `json:"id"`
+	Owner         string     `json:"owner"` // the key's or token's identity; empty: anybody on this machine
+	Name          string     `json:"name,omitempty"`
+	Priority      queue.Lane `json:"priority"`
+	Deadline      *time.Time `json:"deadline,omitempty"`
+	Submitted     time.Time  `json:"submitted"`
+	Slides        []Slide    `json:"slides"`
+}
+
+// Slide is one slide of a manifest. Its identity is SlideID(manifest ID, index).
+type Slide struct {
+	Name string `json:"name"` // for the person who submitted it; never logged
+	// Exactly one of both says where it lies.
+	SHA256 string `json:"sha256,omitempty"` // in the store, as slides/<SHA256>
+	URL    string `json:"url,omitempty"`    // https://, s3://, file://: fetched by the worker
+
+	Bytes      int64      `json:"bytes,omitempty"` // where known
+	Label      *int       `json:"label,omitempty"` // 1 BCC, 0 not; for the curves of a cohort, never used to decide
+	Parameters Parameters `json:"parameters"`
+}
+
+// Parameters are what a client may set for a slide. Nil: the server's.
+type Parameters struct {
+	Threshold *float64 `json:"confidence_threshold,omitempty"` // 0 to 1
+	Overlap   *float64 `json:"overlap,omitempty"`              // 0 to 0.75
+	MinTissue *float64 `json:"min_tissue,omitempty"`           // 0 to 1
+	MPPUM     float64  `json:"mpp_um,omitempty"`               // of level 0; 0: as the file says
+}
+
+// State is where a slide stands.
+type State string
+
+// The states. Done, Failed and Cancelled are final.
+const (
+	Pending   State = "pending"
+	Running   State = "running"
+	Done      State = "done"
+	Failed    State = "failed"
+	Cancelled State = "cancelled"
+)
+
+// End is how a slide ended: cohorts/<ID>/ends/<index>.json in the store, created
+// once; of two ends the first wins.
+type End struct {
+	FormatVersion int       `json:"format_version"`
+	State         State     `json:"state"`
+	SHA256        string    `json:"sha256,omitempty"` // of the slide's content
+	Result        string    `json:"result,omitempty"` // where Done: results/<Result>/ in the store holds the files
+	Prediction    string    `json:"prediction,omitempty"`
+	Score         float64   `json:"score"`
+	Confidence    float64   `json:"confidence"`
+	Lesions       int       `json:"lesions"`
+	Patches       int       `json:"patches"`
+	Degraded      []string  `json:"degraded"`
+	Cached        bool      `json:"cached"`
+	Problem       *Problem  `json:"error,omitempty"` // where Failed
+	Attempts      int       `json:"attempts"`
+	TookS         float64   `json:"took_s"`
+	Ended         time.Time `json:"ended"`
+	Worker        string    `json:"worker"`
+}
+
+// Problem is why a slide failed.
+type Problem struct {
+	Kind    string `json:"kind"` // fault.Kind.String()
+	Code    int    `json:"code"` // HTTP status of the kind
+	Message string `json:"message"`
+	Hint    string `json:"details,omitempty"`
+}

@@ -1,0 +1,2 @@
+// Package resources says what this machine has and uses.
+package resources
