@@ -25,12 +25,14 @@ const (
 )
 
 // Replace writes a file in place of an older one, in a folder which it makes.
-func Replace(path string, write func(io.Writer) error) error {
+func Replace(path string, write func(io.Writer) error) error { return replace(path, write, 0o644) }
+
+func replace(path string, write func(io.Writer) error, mode os.FileMode) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
-	temp, err := Stage(path, write)
+	temp, err := stage(path, write, mode)
 	if err != nil {
 		return err
 	}
@@ -42,6 +44,9 @@ func Replace(path string, write func(io.Writer) error) error {
 
 // Write is Replace for what lies in memory.
 func Write(path string, data []byte) error { return Replace(path, Bytes(data)) }
+
+// WriteSecret is Write of what nobody but the owner may read.
+func WriteSecret(path string, data []byte) error { return replace(path, Bytes(data), 0o600) }
 
 // Bytes returns a function that writes data, for Replace and Stage.
 func Bytes(data []byte) func(io.Writer) error {
@@ -55,6 +60,10 @@ func Bytes(data []byte) func(io.Writer) error {
 // it returns. The caller renames it, when all files of a set are staged, and syncs
 // the folder, or removes it.
 func Stage(path string, write func(io.Writer) error) (temp string, err error) {
+	return stage(path, write, 0o644)
+}
+
+func stage(path string, write func(io.Writer) error, mode os.FileMode) (temp string, err error) {
 	dir, name := filepath.Dir(path), filepath.Base(path)
 	clearLeft(dir, name)
 	f, err := os.CreateTemp(dir, "."+name+".*"+tempMark)
@@ -66,8 +75,7 @@ func Stage(path string, write func(io.Writer) error) (temp string, err error) {
 		err = w.Flush()
 	}
 	if err == nil {
-		// CreateTemp is for secrets; these have the mode of any other file.
-		err = errors.Join(f.Chmod(0o644), f.Sync())
+		err = errors.Join(f.Chmod(mode), f.Sync()) // CreateTemp's is 0600
 	}
 	if closed := f.Close(); err == nil {
 		err = closed
