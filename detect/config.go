@@ -20,6 +20,11 @@ type Walk struct {
 
 	// Outputs is the number of values the scorer gives a patch.
 	Outputs int
+
+	// OnePatch takes a picture without a scale that is exactly one patch of the model
+	// (as large as Patch.SizePx) at the model's own scale, with a word in the result,
+	// and asks no tissue of it. Default false: a scale must be given.
+	OnePatch bool
 }
 
 // Config says how slides are walked and judged. Probability or Head, Model and Card
@@ -39,6 +44,9 @@ type Config struct {
 	Card    report.Card    // the model's card in words, for the report
 	Device  string         // where the model runs, for timing.json
 	Workers int            // runners, for timing.json
+
+	// Degraded is said in every result: what is done less well than asked, in words.
+	Degraded []string
 
 	// Thumbnails is the number of lesions shown with a picture in the report.
 	// Default: as many as the page has room for; its table lists all.

@@ -7,7 +7,8 @@
 // and prints nothing.
 //
 //	walk.go      open, overview, tissue, plan, score ── common to both
-//	detect.go    ─► judge (head.go) ─► thumbnails ─► report
+//	look.go      ─► judge (head.go)
+//	detect.go    ─► judge ─► thumbnails ─► report
 //	embed.go     ─► bag
 package detect
 
@@ -42,6 +43,14 @@ func New(cfg Config, scorer Scorer) (*Detector, error) {
 	return &Detector{walker{cfg.Walk, scorer}, cfg}, nil
 }
 
+// With returns a detector over the same scorer whose configuration is that of d as
+// changed by change. It costs nothing: one engine serves any number of them.
+func (d *Detector) With(change func(*Config)) (*Detector, error) {
+	cfg := d.cfg
+	change(&cfg)
+	return New(cfg, d.scorer)
+}
+
 // Source is the file of one slide.
 type Source struct {
 	io.ReaderAt
@@ -50,41 +59,50 @@ type Source struct {
 	MPP  wsi.MPP // overrides the file's own scale; zero: take the file's
 
 	// SHA256 returns the file's, hexadecimal. It is asked for when the walk is over.
+	// Nil: the result is of no known file, and is never the same as another.
 	SHA256 func() (string, error)
+}
+
+// digest returns the file's SHA-256, empty where nobody asked for it.
+func (s Source) digest() (string, error) {
+	if s.SHA256 == nil {
+		return "", nil
+	}
+	return s.SHA256()
 }
 
 // Detect walks the slide and writes its results into the folder dir, which it
 // makes. The folder holds the whole set or, when Detect fails, what it held before.
 func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Watcher) (report.Result, error) {
-	v, err := d.walk(ctx, src, watch) // open, overview, tissue, patches, model
+	v, err := d.see(ctx, src, watch) // open, overview, tissue, patches, model
 	if err != nil {
 		return report.Result{}, err
 	}
 	defer v.slide.Close()
 
-	answer, values, err := d.judge(ctx, v)
+	f, err := d.find(ctx, src, v) // heat map, lesions, score
 	if err != nil {
-		return report.Result{}, fmt.Errorf("aggregate: %w", err)
+		return report.Result{}, err
 	}
 
-	thumbnails, err := d.thumbnails(ctx, v, answer.Lesions)
+	thumbnails, err := d.thumbnails(ctx, v, f.Answer.Lesions)
 	if err != nil {
 		return report.Result{}, fmt.Errorf("read thumbnails: %w", err)
 	}
 	v.clock.lap(&v.clock.AggregateS)
 
-	digest, err := src.SHA256()
-	if err != nil {
-		return report.Result{}, err
-	}
-	return d.write(dir, report.Input{
-		Result:     d.result(src, digest, v, answer),
-		Answer:     answer,
-		Grid:       v.grid,
-		Probs:      values,
+	err = report.Write(dir, report.Input{
+		Result:     f.Result,
+		Answer:     f.Answer,
+		Grid:       f.Grid,
+		Probs:      f.Values,
 		Overview:   v.overview,
 		Card:       d.cfg.Card,
 		Thumbnails: thumbnails,
-		Timing:     d.timing(v.clock, v.grid.Len()),
+		Timing:     d.timing(v),
 	})
+	if err != nil {
+		return report.Result{}, err
+	}
+	return f.Result, nil
 }

@@ -34,6 +34,8 @@ func (d *Detector) result(src Source, digest string, v *seen, a *aggregate.Answe
 	if enlarged := d.cfg.Patch.MPP / v.mpp.Mean(); enlarged < 1/tooCoarse {
 		r.Degraded = append(r.Degraded, fmt.Sprintf("the slide has %.2f µm per pixel, the model was made for %.2f: it saw enlarged, blurred patches", v.mpp.Mean(), d.cfg.Patch.MPP))
 	}
+	r.Degraded = append(r.Degraded, v.notes...)
+	r.Degraded = append(r.Degraded, d.cfg.Degraded...)
 	return r
 }
 
@@ -75,14 +77,6 @@ func (w Walk) slideConfig(override wsi.MPP) slide.Config {
 		cfg.MPP = override
 	}
 	return cfg
-}
-
-// write writes the set of files and returns the result as they hold it.
-func (d *Detector) write(dir string, in report.Input) (report.Result, error) {
-	if err := report.Write(dir, in); err != nil {
-		return report.Result{}, err
-	}
-	return in.Result.Canonical(), nil
 }
 
 // The overview that tissue is found on and that the report shows. At 8 µm a pixel
@@ -130,11 +124,11 @@ func (c *clock) lap(s *float64) {
 	c.last = now
 }
 
-func (d *Detector) timing(c *clock, patches int) report.Timing {
-	t := c.Timing
-	t.TotalS = time.Since(c.begun).Seconds()
+func (d *Detector) timing(v *seen) report.Timing {
+	t := v.clock.Timing
+	t.TotalS = time.Since(v.clock.begun).Seconds()
 	if t.InferenceS > 0 {
-		t.PatchesPerS = float64(patches) / t.InferenceS
+		t.PatchesPerS = float64(v.grid.Len()) / t.InferenceS
 	}
 	t.Device, t.Workers = d.cfg.Device, d.cfg.Workers
 	return t

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sync/errgroup"
@@ -28,11 +29,27 @@ type seen struct {
 	mask     *wsi.Mask
 	grid     *wsi.Grid
 	rows     []float32 // the model's outputs, Walk.Outputs a patch in grid order
+	notes    []string  // what was done less well than asked, in words
 	clock    *clock
 }
 
 // walk opens the slide, finds the tissue, plans the patches and has them scored.
-func (w walker) walk(ctx context.Context, src Source, watch Watcher) (_ *seen, err error) {
+func (w walker) walk(ctx context.Context, src Source, watch Watcher) (*seen, error) {
+	v, err := w.plan(ctx, src, watch)
+	if err != nil {
+		return nil, err
+	}
+	v.rows, err = w.score(ctx, v.slide, v.grid, func(n int) { watch.Scored(src.Name, n) })
+	if err != nil {
+		v.slide.Close()
+		return nil, fmt.Errorf("score patches: %w", err)
+	}
+	v.clock.lap(&v.clock.InferenceS)
+	return v, nil
+}
+
+// plan opens the slide, finds the tissue and plans the patches.
+func (w walker) plan(ctx context.Context, src Source, watch Watcher) (_ *seen, err error) {
 	v := &seen{clock: startClock()}
 	v.slide, err = slide.Open(src, src.Size, w.cfg.slideConfig(src.MPP))
 	if err != nil {
@@ -43,11 +60,16 @@ func (w walker) walk(ctx context.Context, src Source, watch Watcher) (_ *seen, e
 			v.slide.Close()
 		}
 	}()
+	v.levels = v.slide.Levels()
 	v.mpp, err = v.slide.MPP()
+	alone := errors.Is(err, slide.ErrNoMPP) && w.alone(v.levels[0].Size)
+	if alone {
+		v.mpp, err = wsi.MPP{X: w.cfg.Patch.MPP, Y: w.cfg.Patch.MPP}, nil
+		v.notes = append(v.notes, fmt.Sprintf("the picture does not say its scale: taken as one patch at %.2f µm per pixel", w.cfg.Patch.MPP))
+	}
 	if err != nil {
 		return nil, err
 	}
-	v.levels = v.slide.Levels()
 
 	v.overview, err = v.slide.Overview(ctx, overviewDown(v.levels, v.mpp))
 	if err != nil {
@@ -59,18 +81,13 @@ func (w walker) walk(ctx context.Context, src Source, watch Watcher) (_ *seen, e
 		return nil, fmt.Errorf("find tissue: %w", err)
 	}
 
-	v.grid, err = patch.Plan(v.levels[0].Size, v.mpp, v.mask, w.cfg.Patch)
-	if err != nil {
+	if alone {
+		v.grid = onePatch(v.levels[0].Size, v.mpp, v.mask)
+	} else if v.grid, err = patch.Plan(v.levels[0].Size, v.mpp, v.mask, w.cfg.Patch); err != nil {
 		return nil, fmt.Errorf("plan patches: %w", err)
 	}
 	watch.Planned(src.Name, v.grid.Len())
 	v.clock.lap(&v.clock.OverviewS)
-
-	v.rows, err = w.score(ctx, v.slide, v.grid, func(n int) { watch.Scored(src.Name, n) })
-	if err != nil {
-		return nil, fmt.Errorf("score patches: %w", err)
-	}
-	v.clock.lap(&v.clock.InferenceS)
 	return v, nil
 }
 
