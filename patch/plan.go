@@ -27,11 +27,7 @@ func Plan(level0 wsi.Size, mpp wsi.MPP, mask *wsi.Mask, cfg Config) (*wsi.Grid, 
 		return nil, err
 	}
 	extent := func(um float64) int { return max(1, int(math.Round(float64(cfg.SizePx)*cfg.MPP/um))) }
-	stride := func(extent int) int { return max(1, int(math.Round(float64(extent)*(1-cfg.Overlap)))) }
-	g := &wsi.Grid{Slide: level0, MPP: mpp, Patch: wsi.Size{W: extent(mpp.X), H: extent(mpp.Y)}}
-	g.Stride = wsi.Size{W: stride(g.Patch.W), H: stride(g.Patch.H)}
-	g.Cols = steps(level0.W, g.Patch.W, g.Stride.W)
-	g.Rows = steps(level0.H, g.Patch.H, g.Stride.H)
+	g := wsi.Lay(level0, mpp, wsi.Size{W: extent(mpp.X), H: extent(mpp.Y)}, cfg.Overlap)
 	if n := int64(g.Cols) * int64(g.Rows); n > cfg.MaxCells {
 		return nil, fault.Hint(
 			fault.New(fault.Invalid, "plan %v patches over a slide of %v: %d × %d cells are more than %d", g.Patch, level0, g.Cols, g.Rows, cfg.MaxCells),
@@ -57,14 +53,6 @@ func check(level0 wsi.Size, mpp wsi.MPP, mask *wsi.Mask) error {
 		return fault.New(fault.Invalid, "plan patches: tissue mask scale %v × %v", mask.ScaleX, mask.ScaleY)
 	}
 	return nil
-}
-
-// steps returns how many patches, stride apart, cover length.
-func steps(length, patch, stride int) int {
-	if length <= patch {
-		return 1
-	}
-	return (length-patch+stride-1)/stride + 1
 }
 
 // choose returns the cells with enough tissue and those that thin pieces need.

@@ -11,7 +11,7 @@ import (
 // writePatches writes patches.csv as WSInfer does: level-0 pixels and the
 // model's own value under the name column, four decimals, in grid order.
 func writePatches(w io.Writer, g *wsi.Grid, column string, probs []float32) error {
-	if _, err := io.WriteString(w, "minx,miny,width,height,"+column+"\n"); err != nil {
+	if _, err := io.WriteString(w, patchHeader(column)+"\n"); err != nil {
 		return err
 	}
 	var line []byte
@@ -28,6 +28,9 @@ func writePatches(w io.Writer, g *wsi.Grid, column string, probs []float32) erro
 	}
 	return nil
 }
+
+// patchHeader is the first line of patches.csv.
+func patchHeader(column string) string { return "minx,miny,width,height," + column }
 
 // appendFixed4 appends p, at least 0 and below 10, with four decimals: a third of
 // strconv's time, which counts at 10^5 patches.
