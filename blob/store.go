@@ -2,6 +2,12 @@
 //
 // In: a key and its bytes. Out: the same bytes, or an error; an object is whole or
 // not there. It does not know what it keeps.
+//
+//	parse.go     which store an address means
+//	folder.go    objects as files
+//	s3.go        objects in a bucket; s3write.go, s3read.go
+//	spool.go     keeps here what the store cannot take now; send.go sends it later
+//	set.go       files that belong together, with their sums
 package blob
 
 import (
@@ -18,8 +24,9 @@ import (
 var ErrExists = errors.New("the object is there already")
 
 // Store keeps objects by key. Keys are slash-separated names of letters, digits,
-// dots, - and _; no part is empty, . or .. (Invalid). Objects that are not there are
-// NotFound; a store that does not answer is Unavailable, one that is full too.
+// dots, - and _; no part is empty or begins with a dot (CheckKey; Invalid). Objects
+// that are not there are NotFound; a store that does not answer is Unavailable, one
+// that is full too. An error of the reader that is handed in keeps its kind.
 // All methods are safe for concurrent use.
 type Store interface {
 	// Put writes the object, in place of an older one.
