@@ -45,6 +45,9 @@ type Config struct {
 	Device  string         // where the model runs, for timing.json
 	Workers int            // runners, for timing.json
 
+	// Coarse leaves patches out where there is no time for all of them.
+	Coarse Coarse
+
 	// Degraded is said in every result: what is done less well than asked, in words.
 	Degraded []string
 
@@ -91,5 +94,5 @@ func (c Config) Validate() error {
 	if c.Thumbnails < 0 || c.Thumbnails > 1000 {
 		errs = append(errs, fault.New(fault.Invalid, "%d thumbnails: want 0 to 1000", c.Thumbnails))
 	}
-	return errors.Join(append(errs, c.Walk.Validate(), c.Aggregate.Validate())...)
+	return errors.Join(append(errs, c.validateCoarse(), c.Walk.Validate(), c.Aggregate.Validate())...)
 }

@@ -27,11 +27,17 @@ func (d *Detector) judge(ctx context.Context, v *seen) (*aggregate.Answer, []flo
 		return d.judgeWhole(ctx, v)
 	}
 	probs := make([]float32, v.grid.Len())
-	for i, n := 0, d.cfg.Outputs; i < len(probs); i++ {
-		probs[i] = d.cfg.Probability(v.rows[i*n : (i+1)*n])
+	for i := range probs {
+		probs[i] = d.probability(v.rows, i)
 	}
 	answer, err := aggregate.Slide(v.grid, probs, d.cfg.Aggregate)
 	return answer, probs, err
+}
+
+// probability returns that of the i-th patch of rows.
+func (d *Detector) probability(rows []float32, i int) float32 {
+	n := d.cfg.Outputs
+	return d.cfg.Probability(rows[i*n : (i+1)*n])
 }
 
 // judgeWhole asks the head. It sees the embeddings as a bag would give them back,

@@ -41,6 +41,9 @@ func (d *Detector) see(ctx context.Context, src Source, watch Watcher) (*seen, e
 	if watch == nil {
 		watch = silent{}
 	}
+	if d.cfg.Coarse.On {
+		return d.coarse(ctx, src, watch)
+	}
 	return d.walk(ctx, src, watch)
 }
 

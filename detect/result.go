@@ -55,6 +55,9 @@ func (d *Detector) parameters(override wsi.MPP) report.Parameters {
 		LesionThreshold: a.LesionThreshold,
 		MinLesionMM2:    a.MinLesionMM2,
 	}
+	if d.cfg.Coarse.On {
+		p.Pass, p.Suspicious = report.CoarseFirst, d.cfg.suspicious()
+	}
 	p.MPPOverrideUM = d.cfg.overrideUM(override)
 	return p
 }

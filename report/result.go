@@ -62,7 +62,13 @@ type Parameters struct {
 	LesionThreshold float64    `json:"lesion_threshold"`
 	MinLesionMM2    float64    `json:"min_lesion_mm2"`
 	MPPOverrideUM   float64    `json:"mpp_override_um,omitempty"` // 0: the scale came from the file
+	Pass            string     `json:"pass,omitempty"`            // CoarseFirst; empty: every patch was scored
+	Suspicious      float64    `json:"suspicious,omitempty"`      // of CoarseFirst: the probability that made it look around
 }
+
+// CoarseFirst is the Parameters.Pass of a slide of which only some patches were
+// scored first, and the rest only around suspicious ones.
+const CoarseFirst = "coarse-first"
 
 // Tissue is how much was looked at.
 type Tissue struct {
