@@ -68,6 +68,7 @@ type End struct {
 	Problem       *Problem  `json:"error,omitempty"` // where Failed
 	Attempts      int       `json:"attempts"`
 	TookS         float64   `json:"took_s"`
+	ComputeS      float64   `json:"compute_s"` // its share of the worker's time, which slides walked at once divide
 	Ended         time.Time `json:"ended"`
 	Worker        string    `json:"worker"`
 }

@@ -1,0 +1,110 @@
+package cohort
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"bcc/queue"
+)
+
+// Load is how much work there is for all workers together.
+type Load struct {
+	SlidesWaiting int
+	SlidesRunning int
+	UrgentWaiting int           // of SlidesWaiting
+	Patches       int           // left, guessed where slides were not looked at yet
+	PatchesPerS   float64       // measured over the last minutes of work; 0: nothing was
+	Drain         time.Duration // until nothing is left; 0: nothing is, or nothing is measured
+}
+
+// Load returns it as of now.
+func (l *Ledger) Load() Load {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	all := l.all()
+	patches, _ := all.remaining(all)
+	rate, _ := l.rate()
+	load := Load{SlidesWaiting: all.counts.Pending, SlidesRunning: all.counts.Running, Patches: int(patches), PatchesPerS: rate}
+	for _, b := range l.open {
+		if b.Priority == queue.Urgent {
+			load.UrgentWaiting += b.counts.Pending
+		}
+	}
+	if rate > 0 {
+		load.Drain = time.Duration(min(patches/rate, 1e9) * float64(time.Second))
+	}
+	return load
+}
+
+// rate returns the patches per second of all workers and how far off that may be:
+// as the ledger has seen, else as the workers say.
+func (l *Ledger) rate() (perS, off float64) {
+	if perS, off = l.meter.rate(); perS > 0 {
+		return perS, off
+	}
+	for _, w := range l.workers {
+		perS += w.PatchesPerS
+	}
+	return perS, rateUnsure
+}
+
+// WorkerState is what a worker says of itself.
+type WorkerState struct {
+	ID          string    `json:"id"`
+	Host        string    `json:"host"`
+	Devices     []string  `json:"devices"`
+	Runners     int       `json:"runners"`
+	Jobs        int       `json:"jobs"` // slides it walks at once
+	Busy        int       `json:"busy"` // slides it walks now
+	PatchesPerS float64   `json:"patches_per_s"`
+	RSSBytes    uint64    `json:"rss_bytes"`
+	Started     time.Time `json:"started"`
+	Seen        time.Time `json:"seen"` // by the ledger, the last time
+	Degraded    []string  `json:"degraded"`
+	Version     string    `json:"version"`
+	Model       string    `json:"model"` // name and version
+}
+
+// A worker that says nothing for workerGone is not there any more; of more than
+// maxWorkers none is taken down, for anybody on the queue could speak as one.
+const (
+	workerGone = 15 * time.Second
+	maxWorkers = 10_000
+)
+
+// Workers returns those who are there, in the order of their IDs.
+func (l *Ledger) Workers() []WorkerState {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.forgetWorkers(time.Now())
+	ws := make([]WorkerState, 0, len(l.workers))
+	for _, w := range l.workers {
+		ws = append(ws, w)
+	}
+	slices.SortFunc(ws, func(a, b WorkerState) int { return strings.Compare(a.ID, b.ID) })
+	return ws
+}
+
+func (l *Ledger) forgetWorkers(now time.Time) {
+	for id, w := range l.workers {
+		if now.Sub(w.Seen) > workerGone {
+			delete(l.workers, id)
+		}
+	}
+}
+
+// hearWorker takes down what a worker says of itself.
+func (l *Ledger) hearWorker(_ string, data []byte) {
+	var w WorkerState
+	if json.Unmarshal(data, &w) != nil || w.ID == "" {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.Seen = time.Now()
+	if _, known := l.workers[w.ID]; known || len(l.workers) < maxWorkers {
+		l.workers[w.ID] = w
+	}
+}

@@ -1,0 +1,69 @@
+package cohort
+
+import (
+	"time"
+
+	"bcc/queue"
+)
+
+// Final reports whether nothing comes after it.
+func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
+
+// Status is where one slide stands.
+type Status struct {
+	ID      string `json:"id"`
+	Index   int    `json:"index"`
+	Slide   Slide  `json:"slide"`
+	State   State  `json:"state"`
+	Planned int    `json:"patches"`      // 0: not known yet, or none
+	Scored  int    `json:"patches_done"` // of Planned
+	End     *End   `json:"end"`          // nil: pending, running or cancelled
+}
+
+// Counts is how many slides stand where: Submitted is the sum of the others.
+type Counts struct {
+	Submitted int `json:"submitted"`
+	Pending   int `json:"pending"`
+	Running   int `json:"running"`
+	Done      int `json:"done"`
+	Failed    int `json:"failed"`
+	Cancelled int `json:"cancelled"`
+}
+
+// Patches is how many patches are known of, and how many of them are through.
+type Patches struct {
+	Done    int `json:"done"`
+	Planned int `json:"planned"`
+}
+
+// Cost is what a cohort takes of machines.
+type Cost struct {
+	Patches  int      `json:"patches"`   // looked at; those of cached results were not
+	ComputeS float64  `json:"compute_s"` // seconds of a worker's time
+	USD      *float64 `json:"usd"`       // nil: no price is known
+}
+
+// Forecast is when a cohort may end, by what was measured.
+type Forecast struct {
+	Finish     time.Time `json:"finish"`
+	RemainingS float64   `json:"remaining_s"`
+	LowS       float64   `json:"low_s"`  // nine in ten end between both
+	HighS      float64   `json:"high_s"` // where slides and machines go on as they did
+	Cost       Cost      `json:"cost"`   // of the whole, at its end
+}
+
+// Summary is a cohort without its slides.
+type Summary struct {
+	ID        string     `json:"id"`
+	Owner     string     `json:"-"`
+	Name      string     `json:"name"`
+	Priority  queue.Lane `json:"priority"`
+	Submitted time.Time  `json:"submitted"`
+	Deadline  *time.Time `json:"deadline"`
+	State     State      `json:"state"` // Pending, Running, Done (no slide is left), Cancelled
+	Counts    Counts     `json:"counts"`
+	Patches   Patches    `json:"patches"`
+	Forecast  *Forecast  `json:"forecast"` // nil: over, or nothing is measured yet
+	Cost      Cost       `json:"cost"`     // up to now
+	Degraded  []string   `json:"degraded"` // what any of its results says
+}
