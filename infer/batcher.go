@@ -29,6 +29,9 @@ type Batcher struct {
 	since time.Time
 	timer *time.Timer // sets due, MaxDelay after since
 	alive int         // runners not lost
+	lost  int         // runners lost
+	spare int         // runners that Spare opened
+	asked bool        // Spare was asked
 	ran   bool        // Run was called
 	ended error       // why nothing is scored any more; nil until Run returns
 }
@@ -59,10 +62,7 @@ func New(cfg Config, runners []Runner) (*Batcher, error) {
 	b := &Batcher{cfg: cfg, alive: len(runners), log: cfg.Logger}
 	largest, sum := 0, 0
 	for i, r := range runners {
-		w := &worker{index: i, runner: r, batch: cfg.Batch, wake: make(chan struct{}, 1)}
-		if s, ok := r.(Sized); ok {
-			w.batch = min(max(s.Batch(), 1), maxHeld)
-		}
+		w := newWorker(i, r, cfg.Batch)
 		b.workers = append(b.workers, w)
 		largest, sum = max(largest, w.batch), sum+w.batch
 	}
@@ -76,9 +76,17 @@ func New(cfg Config, runners []Runner) (*Batcher, error) {
 	return b, nil
 }
 
+// newWorker returns what runs the runner, in batches of its own size where it has one.
+func newWorker(index int, r Runner, batch int) *worker {
+	if s, ok := r.(Sized); ok {
+		batch = min(max(s.Batch(), 1), maxHeld)
+	}
+	return &worker{index: index, runner: r, batch: batch, wake: make(chan struct{}, 1)}
+}
+
 // Run scores what the Scores bring, one goroutine a runner, until ctx ends (then
-// it returns nil) or the last runner is lost (then it returns why). It may be
-// called once; afterwards every Score fails.
+// it returns nil) or the last runner is lost, those of Config.Spare too (then it
+// returns why). It may be called once; afterwards every Score fails.
 func (b *Batcher) Run(ctx context.Context) error {
 	b.mu.Lock()
 	again := b.ran
@@ -89,9 +97,7 @@ func (b *Batcher) Run(ctx context.Context) error {
 	}
 
 	eg, egCtx := errgroup.WithContext(ctx)
-	for _, w := range b.workers {
-		eg.Go(func() error { return b.work(egCtx, w) })
-	}
+	b.launch(egCtx, eg, b.workers)
 	err := eg.Wait()
 
 	b.mu.Lock()
@@ -113,9 +119,20 @@ func stopped(ctx context.Context) error {
 	return fault.New(fault.Unavailable, "batcher has stopped: %w", context.Cause(ctx))
 }
 
-// work is the life of one runner's goroutine. It returns an error only when the
-// last runner is lost, which ends the others' ctx too.
-func (b *Batcher) work(ctx context.Context, w *worker) error {
+// launch starts the workers' goroutines, and those of the spares that follow them.
+func (b *Batcher) launch(ctx context.Context, eg *errgroup.Group, workers []*worker) {
+	for _, w := range workers {
+		eg.Go(func() error {
+			spares, err := b.work(ctx, w)
+			b.launch(ctx, eg, spares)
+			return err
+		})
+	}
+}
+
+// work is the life of one runner's goroutine. Where it loses the last runner it
+// returns the spares to go on with, or an error, which ends the others' ctx too.
+func (b *Batcher) work(ctx context.Context, w *worker) ([]*worker, error) {
 	var (
 		n     = b.cfg.Outputs
 		batch = make([]item, 0, w.batch)
@@ -152,28 +169,7 @@ func (b *Batcher) work(ctx context.Context, w *worker) error {
 		clear(pix) // so that an idle runner keeps no pixels alive
 		clear(batch)
 	}
-	return nil
-}
-
-// retire takes a runner that lost its device out of service. Its patches go back
-// to the head of the queue for the others; without others they fail, and so does Run.
-func (b *Batcher) retire(w *worker, batch []item, err error) error {
-	b.mu.Lock()
-	b.alive--
-	left := b.alive
-	if left > 0 {
-		b.items = append(append(make([]item, 0, len(batch)+len(b.items)), batch...), b.items...)
-		b.due = true
-		b.rouse()
-	}
-	b.mu.Unlock()
-	b.log.Warn("runner lost", "runner", w.index, "runners_left", left, "error", err)
-	if left > 0 {
-		return nil
-	}
-	err = fault.New(fault.Unavailable, "the last runner is lost: %w", err)
-	b.finish(batch, err)
-	return err
+	return nil, nil
 }
 
 // finish ends each item: err, when there is one, fails its job, and its pixels

@@ -54,6 +54,10 @@ type Config struct {
 	// Queue is the number of patches held here, those being scored included.
 	// Default 0: two batches a runner, so that the next one is ready when one ends.
 	Queue int
+	// Spare opens the runners that go on when the last one is lost: the processor's,
+	// where a GPU was. It is asked once; whoever gives it closes them, after Run.
+	// Default nil: Run ends then, and every Score fails.
+	Spare func() ([]Runner, error)
 	// Logger hears of lost runners. Default nil: nobody does.
 	Logger *slog.Logger
 }
