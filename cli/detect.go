@@ -7,8 +7,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"bcc/detect"
-	"bcc/fault"
-	"bcc/model"
 )
 
 // detectFlags are the flags of bcc detect.
@@ -19,8 +17,12 @@ type detectFlags struct {
 
 // registerWalk adds the flags of every command that walks slides and judges them.
 func (f *detectFlags) registerWalk(fs *pflag.FlagSet) {
-	fs.Float64Var(&f.threshold, "threshold", 0, "slide score from which a slide is called BCC, 0 to 1; not given: the model card's operating point")
+	f.registerThreshold(fs)
 	f.registerCut(fs)
+}
+
+func (f *detectFlags) registerThreshold(fs *pflag.FlagSet) {
+	fs.Float64Var(&f.threshold, "threshold", 0, "slide score from which a slide is called BCC, 0 to 1; not given: the model card's operating point")
 }
 
 func newDetect(std Streams) *cobra.Command {
@@ -59,47 +61,13 @@ func runDetect(cmd *cobra.Command, args []string, f detectFlags, std Streams) er
 
 // openDetector opens the model and starts the engine; the caller closes it.
 func openDetector(cmd *cobra.Command, f detectFlags, std Streams) (*detect.Detector, *engine, error) {
-	b, err := f.bundle()
+	j, err := openJudge(cmd.Context(), cmd.Flags(), f, std.Err)
 	if err != nil {
 		return nil, nil, err
 	}
-	if b.Card.Kind == model.Encoder {
-		return nil, nil, fault.Hint(fault.New(fault.Unsupported, "model %s gives embeddings and no answer", b.Card.Name),
-			"bcc embed keeps them; a slide head is trained on them")
-	}
-	cfg := detectorConfig(b)
-	if err := f.apply(&cfg.Walk); err != nil {
-		return nil, nil, err
-	}
-	if flag := cmd.Flags().Lookup("threshold"); flag != nil && flag.Changed {
-		cfg.Aggregate = cfg.Aggregate.WithThreshold(f.threshold)
-	}
-	cfg.Outputs = 1 // what the engine finds out; checked here so that bad flags fail before it starts
-	if err := cfg.Validate(); err != nil {
-		return nil, nil, err
-	}
-
-	reads := f.engineFlags
-	if b.Card.Kind == model.SlideHead {
-		if reads.output, _, err = b.Embedding(); err != nil {
-			return nil, nil, err
-		}
-	}
-	e, err := startEngine(cmd.Context(), b, reads, std.Err)
+	d, err := detect.New(j.cfg, j.engine)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, j.engine.Close())
 	}
-	e.describe(&cfg)
-	if b.Card.Kind == model.SlideHead {
-		head, err := e.openHead(b)
-		if err != nil {
-			return nil, nil, errors.Join(err, e.Close())
-		}
-		cfg.Head = head
-	}
-	d, err := detect.New(cfg, e)
-	if err != nil {
-		return nil, nil, errors.Join(err, e.Close())
-	}
-	return d, e, nil
+	return d, j.engine, nil
 }

@@ -37,13 +37,17 @@ const (
 	defaultJobs      = 2
 )
 
-// registerCut adds the flags that say how slides are cut into patches, and how many
-// are open at a time.
+// registerCut adds the flags that say how slides are cut into patches, how many are
+// open at a time, and in which form the answer is printed.
 func (f *walkFlags) registerCut(fs *pflag.FlagSet) {
+	f.registerPatches(fs)
+	fs.BoolVar(&f.json, "json", false, "print JSON to standard output, one object a line")
+}
+
+func (f *walkFlags) registerPatches(fs *pflag.FlagSet) {
 	fs.Float64Var(&f.overlap, "overlap", 0, "part of a patch that it shares with the next, 0 to 0.75")
 	fs.Float64Var(&f.minTissue, "min-tissue", defaultMinTissue, "part of a patch that must be tissue, 0 to 1")
 	fs.IntVar(&f.jobs, "jobs", defaultJobs, "slides in flight: while one is written the next is read")
-	fs.BoolVar(&f.json, "json", false, "print JSON to standard output, one object a line")
 }
 
 func (f *walkFlags) registerShard(fs *pflag.FlagSet) {
