@@ -1,0 +1,48 @@
+// The key that requests go with. It stays in this tab and goes when the tab is closed.
+
+import { field, h, id } from "./dom.js";
+
+const place = "bcc-key";
+
+export function headers() {
+  const key = sessionStorage.getItem(place);
+  return key ? { Authorization: "Bearer " + key } : {};
+}
+
+let asking = null;
+
+// askKey asks the person for a key, one dialog for however many requests were
+// refused, and resolves to whether there is a new one.
+export function askKey(refused) {
+  asking ??= dialog(refused).finally(() => { asking = null; });
+  return asking;
+}
+
+function dialog(refused) {
+  return new Promise((resolve) => {
+    const head = h("h2", { id: id("key") }, "This server asks for a key");
+    const input = h("input", { type: "password", autocomplete: "off", spellcheck: false, required: true });
+    const form = h("form", { method: "dialog" },
+      head,
+      refused && h("p", { class: "bad", role: "alert" }, refused),
+      field("API key or token", input, "Made with bcc serve keys make. It is kept in this tab until it is closed."),
+      h("div", { class: "row end" },
+        h("button", { type: "button", on: { click: () => box.close("") } }, "Not now"),
+        h("button", { type: "submit", class: "strong", value: "ok" }, "Use this key")));
+    const box = h("dialog", { "aria-labelledby": head.id }, form);
+    form.addEventListener("submit", (e) => {
+      e.preventDefault();
+      sessionStorage.setItem(place, input.value.trim());
+      box.close("ok");
+    });
+    box.addEventListener("close", () => {
+      box.remove();
+      const button = document.getElementById("key");
+      button.hidden = false;
+      button.onclick = () => dialog().then((ok) => ok && location.reload());
+      resolve(box.returnValue === "ok");
+    });
+    document.body.append(box);
+    box.showModal();
+  });
+}
