@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -26,6 +27,11 @@ type engineFlags struct {
 	enginePath string
 	output     string // of model.onnx to read, set by the command; empty: the card's
 	workers    int    // runners on a CPU, set by the command; 0: one a core
+
+	// Set by commands that run for days: where every GPU is lost, the processor goes on,
+	// and the log says so.
+	spare bool
+	log   *slog.Logger
 }
 
 func (f *engineFlags) register(fs *pflag.FlagSet) {
@@ -64,6 +70,7 @@ type engine struct {
 	runners []infer.Runner
 	models  []*ort.Model
 	head    *slideHead // of a bundle that has one
+	spares  *engine    // what took over when the GPUs were lost, for closing; nil: nothing has
 	stop    context.CancelFunc
 	ended   chan error
 }
@@ -84,6 +91,10 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 	cfg := infer.DefaultConfig()
 	first := e.infos[0] // runners bring their own batch; patch and outputs are the model's
 	cfg.Batch, cfg.PatchPx, cfg.Outputs = first.Batch, first.PatchPx, first.Outputs
+	cfg.Logger = f.log
+	if onCPU := func(i ort.Info) bool { return i.Device == "cpu" }; f.spare && !slices.ContainsFunc(e.infos, onCPU) {
+		cfg.Spare = func() ([]infer.Runner, error) { return e.openSpares(b, f) }
+	}
 	batcher, err := infer.New(cfg, e.runners)
 	if err != nil {
 		return nil, errors.Join(err, e.release())
@@ -136,6 +147,17 @@ func (e *engine) open(b *model.Bundle, device string, f engineFlags, notes io.Wr
 	return nil
 }
 
+// openSpares opens the model on the processor. The batcher asks for it once, while it
+// runs: Close, which waits for it, frees them.
+func (e *engine) openSpares(b *model.Bundle, f engineFlags) ([]infer.Runner, error) {
+	e.spares = &engine{}
+	f.batch = 0 // that of the GPU is too large
+	if err := e.spares.open(b, "cpu", f, io.Discard); err != nil {
+		return nil, err
+	}
+	return e.spares.runners, nil
+}
+
 // engineConfig says how the engine feeds and reads the network of a card.
 func engineConfig(c *model.Card, device string, batch int) ort.Config {
 	cfg := ort.DefaultConfig()
@@ -172,6 +194,9 @@ func (e *engine) release() error {
 	}
 	for _, m := range e.models {
 		errs = append(errs, m.Close())
+	}
+	if e.spares != nil {
+		errs = append(errs, e.spares.release())
 	}
 	errs = append(errs, e.head.close())
 	return errors.Join(errs...)
