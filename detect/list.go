@@ -46,7 +46,7 @@ func (d *Detector) unlessThere(ctx context.Context, src Source, dir string, watc
 		if err != nil {
 			return result, false, err
 		}
-		if old.Same(sum, d.cfg.Model.SHA256, d.cfg.Program.Version, d.parameters(src.MPP)) {
+		if old.Same(sum, d.cfg.Model.SHA256, d.cfg.Program.Version, d.Parameters(src.MPP)) {
 			return old, true, nil
 		}
 	}

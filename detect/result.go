@@ -21,7 +21,7 @@ func (d *Detector) result(src Source, digest string, v *seen, a *aggregate.Answe
 			WidthPx: size.W, HeightPx: size.H, MPPUM: v.mpp.Mean(),
 		},
 		Model:      d.cfg.Model,
-		Parameters: d.parameters(src.MPP),
+		Parameters: d.Parameters(src.MPP),
 		Tissue: report.Tissue{
 			AreaMM2: v.mpp.AreaMM2(float64(v.mask.Count()) * v.mask.ScaleX * v.mask.ScaleY),
 			Patches: v.grid.Len(),
@@ -43,9 +43,9 @@ func (d *Detector) result(src Source, digest string, v *seen, a *aggregate.Answe
 // word: scanners of one nominal power differ by about as much.
 const tooCoarse = 1.25
 
-// parameters is everything set that changes the answer: two results with equal
+// Parameters is everything set that changes the answer: two results with equal
 // ones, of one slide and one model, are the same.
-func (d *Detector) parameters(override wsi.MPP) report.Parameters {
+func (d *Detector) Parameters(override wsi.MPP) report.Parameters {
 	a := d.cfg.Aggregate
 	p := report.Parameters{
 		Overlap:         d.cfg.Patch.Overlap,
