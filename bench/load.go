@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"sync"
 	"time"
 
 	"bcc/fault"
@@ -66,13 +67,28 @@ func (l Load) Validate() error {
 // pictures is how many different patches a load shows.
 const pictures = 64
 
+// madePictures keeps them by their side: a process that sends many loads makes them once.
+var madePictures sync.Map
+
+// shown returns the pictures of a side. They are not to be changed.
+func shown(px int) ([][]byte, error) {
+	if p, ok := madePictures.Load(px); ok {
+		return p.([][]byte), nil
+	}
+	p, err := Pictures(pictures, px)
+	if err == nil {
+		madePictures.Store(px, p)
+	}
+	return p, err
+}
+
 // Run sends the load. It fails when the load is wrong or ctx ends; requests that
 // fail are figures.
 func (l Load) Run(ctx context.Context) (LoadFigures, error) {
 	if err := l.Validate(); err != nil {
 		return LoadFigures{}, err
 	}
-	files, err := Pictures(pictures, l.PatchPx)
+	files, err := shown(l.PatchPx)
 	if err != nil {
 		return LoadFigures{}, err
 	}

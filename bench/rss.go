@@ -2,10 +2,13 @@ package bench
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // peakRSS returns the process's largest resident memory in bytes, 0 where the
@@ -23,6 +26,48 @@ func peakRSS() int64 {
 		}
 	}
 	return 0
+}
+
+// RSS returns this process's resident memory in bytes, 0 where the system does not say.
+func RSS() int64 { return rssOf(os.Getpid()) }
+
+func rssOf(pid int) int64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize())
+}
+
+// treeRSS adds up a process and its children. Pages that they share count for each.
+func treeRSS(pid int) int64 {
+	sum := rssOf(pid)
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for word := range strings.FieldsSeq(string(children)) {
+		if child, err := strconv.Atoi(word); err == nil {
+			sum += treeRSS(child)
+		}
+	}
+	return sum
+}
+
+// watchRSS asks every half second until ctx ends, and returns what it heard.
+func watchRSS(ctx context.Context, rss func() int64) (heard []int64) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		heard = append(heard, rss())
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return heard
+		}
+	}
 }
 
 // spread returns the smallest and the largest value.
