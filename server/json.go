@@ -1,0 +1,130 @@
+package server
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"bcc/fault"
+)
+
+// jsonBuffers keep the answers of small pictures off the heap.
+var jsonBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+const keptBuffer = 64 << 10 // bytes; larger ones are let go
+
+var jsonType = []string{"application/json"}
+
+// sendJSON answers with v.
+func (c *call) sendJSON(status int, v any) {
+	b := jsonBuffers.Get().(*bytes.Buffer)
+	defer func() {
+		if b.Cap() <= keptBuffer {
+			b.Reset()
+			jsonBuffers.Put(b)
+		}
+	}()
+	enc := json.NewEncoder(b)
+	enc.SetEscapeHTML(false) // never shown as HTML: nosniff, and the type says so
+	if err := enc.Encode(v); err != nil {
+		panic(err) // our own types
+	}
+	h := c.w.Header()
+	h["Content-Type"] = jsonType
+	h["Content-Length"] = []string{strconv.Itoa(b.Len())}
+	w := writer{c}
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // of a client that is gone nobody wants to hear
+}
+
+// Limits of a JSON body. A manifest of 50,000 addresses has some 10 MB.
+const (
+	maxJSON      = 32 << 20
+	maxJSONDepth = 16
+)
+
+// readJSON reads the body into v, strictly: an unknown field, a field given twice or
+// anything behind the value is an error, because a mistyped parameter that is passed
+// over gives a wrong answer with nobody knowing.
+func (c *call) readJSON(v any) error {
+	data, err := c.readBody(maxJSON)
+	if err != nil {
+		return err
+	}
+	if err := checkJSON(data); err != nil {
+		return err
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return fault.New(fault.Invalid, "the JSON of the body: %s", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	return nil
+}
+
+// readBody reads a body of at most limit bytes into memory.
+func (c *call) readBody(limit int64) ([]byte, error) {
+	if c.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	var b bytes.Buffer
+	if c.ContentLength > 0 {
+		b.Grow(int(min(c.ContentLength, 1<<20))) // the length is only a claim
+	}
+	if _, err := io.Copy(&b, http.MaxBytesReader(c.w, c.Body, limit)); err != nil {
+		return nil, bodyError(err)
+	}
+	return b.Bytes(), nil
+}
+
+// checkJSON refuses what encoding/json lets pass: fields given twice, and depths
+// that only an attack has.
+func checkJSON(data []byte) error {
+	if !json.Valid(data) {
+		return fault.New(fault.Invalid, "the body is not JSON")
+	}
+	var seen []map[string]bool // of the objects that are open; nil for an array
+	key := false               // a string here would be a key
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '{':
+			seen, key = append(seen, map[string]bool{}), true
+		case '[':
+			seen, key = append(seen, nil), false
+		case '}', ']':
+			seen, key = seen[:len(seen)-1], false
+		case ',':
+			key = seen[len(seen)-1] != nil
+		case '"':
+			end := i + 1
+			for data[end] != '"' {
+				if data[end] == '\\' {
+					end++
+				}
+				end++
+			}
+			if key {
+				var name string
+				if err := json.Unmarshal(data[i:end+1], &name); err != nil {
+					return fault.New(fault.Invalid, "the body is not JSON")
+				}
+				name = strings.ToLower(name) // as encoding/json compares
+				if top := seen[len(seen)-1]; top[name] {
+					return fault.New(fault.Invalid, "the field %q is given twice", name)
+				} else {
+					top[name] = true
+				}
+				key = false
+			}
+			i = end
+		}
+		if len(seen) > maxJSONDepth {
+			return fault.New(fault.Invalid, "JSON of more than %d levels", maxJSONDepth)
+		}
+	}
+	return nil
+}

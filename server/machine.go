@@ -1,0 +1,100 @@
+package server
+
+import (
+	"net/http"
+	"time"
+
+	"bcc/cohort"
+)
+
+type machineJSON struct {
+	Version string `json:"version"`
+	Model   struct {
+		Name    string `json:"name"`
+		Version string `json:"version"`
+		SHA256  string `json:"sha256"`
+	} `json:"model"`
+	Devices    []string `json:"devices"`
+	Cores      int      `json:"cores"`
+	CPUPercent float64  `json:"cpu_percent"`
+	Memory     struct {
+		RSS   uint64 `json:"rss_bytes"`
+		Used  uint64 `json:"used_bytes"`
+		Total uint64 `json:"total_bytes"`
+	} `json:"memory"`
+	Disk struct {
+		Free  uint64 `json:"free_bytes"`
+		Total uint64 `json:"total_bytes"`
+	} `json:"disk"`
+	PatchesPerS float64 `json:"patches_per_s"`
+	Backlog     struct {
+		Waiting int     `json:"slides_waiting"`
+		Running int     `json:"slides_running"`
+		Patches int     `json:"patches"`
+		DrainS  float64 `json:"drain_s"`
+	} `json:"backlog"`
+	Workers struct {
+		Present int                  `json:"present"`
+		Wanted  int                  `json:"wanted"`
+		List    []cohort.WorkerState `json:"list"`
+	} `json:"workers"`
+	Requests struct {
+		InFlight int `json:"in_flight"`
+		Limit    int `json:"limit"`
+	} `json:"requests"`
+	Degraded  []string  `json:"degraded"`
+	Timestamp time.Time `json:"timestamp"`
+}
+
+// machine answers GET /machine.
+func (s *Server) machine(c *call) error {
+	var out machineJSON
+	out.Version = s.cfg.Version
+	out.Model.Name, out.Model.Version, out.Model.SHA256 = s.cfg.Model.Card.Name, s.cfg.Model.Card.Version, s.cfg.Model.SHA256
+	var m Machine
+	if s.cfg.Machine != nil {
+		m = s.cfg.Machine()
+	}
+	out.Devices, out.Cores, out.CPUPercent = some(m.Devices), m.Cores, m.CPUPercent
+	out.Memory.RSS, out.Memory.Used, out.Memory.Total = m.RSSBytes, m.MemoryUsed, m.MemoryTotal
+	out.Disk.Free, out.Disk.Total = m.DiskFree, m.DiskTotal
+	l := s.cfg.Ledger.Load()
+	out.PatchesPerS = l.PatchesPerS
+	out.Backlog.Waiting, out.Backlog.Running, out.Backlog.Patches, out.Backlog.DrainS = l.SlidesWaiting, l.SlidesRunning, l.Patches, l.Drain.Seconds()
+	out.Workers.List = some(s.cfg.Ledger.Workers())
+	out.Workers.Present = len(out.Workers.List)
+	out.Workers.Wanted = max(s.cfg.Workers, out.Workers.Present)
+	out.Requests.InFlight, out.Requests.Limit = int(s.open.Load()), s.cfg.MaxConns
+	out.Degraded = s.degraded(out.Workers.List)
+	out.Timestamp = time.Now().UTC().Truncate(time.Millisecond)
+	c.sendJSON(http.StatusOK, out)
+	return nil
+}
+
+// degraded is what is not as it should be, in words, each once: of this server, and
+// of the workers.
+func (s *Server) degraded(workers []cohort.WorkerState) []string {
+	out := []string{}
+	seen := map[string]bool{}
+	add := func(words []string) {
+		for _, w := range words {
+			if !seen[w] {
+				seen[w] = true
+				out = append(out, w)
+			}
+		}
+	}
+	if s.cfg.Degraded != nil {
+		add(s.cfg.Degraded())
+	}
+	for i := range workers {
+		if workers[i].Degraded == nil {
+			workers[i].Degraded = []string{}
+		}
+		if workers[i].Devices == nil {
+			workers[i].Devices = []string{}
+		}
+		add(workers[i].Degraded)
+	}
+	return out
+}

@@ -1,0 +1,53 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Run answers requests that come in on l until ctx ends. Then readiness goes first,
+// event streams say good-bye, requests on their way may finish for Config.Drain, and
+// what is left is cut off. Run closes the server. TLS is the listener's business.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	conns := newConns(s.cfg.MaxConns, s.metrics)
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	h := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       60 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		ConnState:         conns.state,
+		Protocols:         protocols,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug), // handshakes and panics of strangers
+	}
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(l) }()
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		err = s.shutdown(h)
+		<-served
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return errors.Join(err, s.Close())
+}
+
+func (s *Server) shutdown(h *http.Server) error {
+	s.beginDrain()
+	ctx, stop := context.WithTimeout(context.Background(), s.cfg.Drain)
+	defer stop()
+	if err := h.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off at the end", "in_flight", s.open.Load())
+		return h.Close()
+	}
+	return nil
+}
