@@ -17,18 +17,17 @@ type world struct {
 	queue *queue.Queue
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	dir := t.TempDir()
 	store, err := blob.Folder(filepath.Join(dir, "store"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{store: store, queue: openQueue(t, filepath.Join(dir, "queue"))}
-	return w
+	return &world{store: store, queue: openQueue(t, filepath.Join(dir, "queue"))}
 }
 
-func openQueue(t *testing.T, dir string) *queue.Queue {
+func openQueue(t testing.TB, dir string) *queue.Queue {
 	t.Helper()
 	q, err := queue.Open(t.Context(), queue.Config{Dir: dir, Lease: time.Second})
 	if err != nil {

@@ -1,0 +1,238 @@
+package cohort_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"bcc/blob"
+	"bcc/cohort"
+	"bcc/fault"
+	"bcc/queue"
+)
+
+// deaf is a queue on which every word is lost.
+type deaf struct{ cohort.Queue }
+
+func (deaf) Tell(string, []byte) error { return nil }
+
+func TestLostWordsAreFoundInTheStore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.ledger(t)
+	d := cohort.NewDesk(w.store, deaf{w.queue})
+	m := submit(t, l, 2)
+	for i, want := range [][5]int{{1, 0, 1, 0, 0}, {0, 0, 2, 0, 0}} {
+		task, lease, err := begin(t, w, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.End(t.Context(), task, done(i+1)), lease.Done(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, l, m.ID, want)
+	}
+}
+
+func TestALedgerOpenedAtAnyMomentSaysTheSame(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t), cohort.NewDesk(w.store, w.queue)
+	m := submit(t, l, 3)
+	same := func(want [5]int) {
+		t.Helper()
+		eventually(t, l, m.ID, want)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		l = w.ledger(t)
+		eventually(t, l, m.ID, want)
+	}
+	same([5]int{3, 0, 0, 0, 0})
+	for i := range 3 {
+		task, lease, err := begin(t, w, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Planned(task, 10)
+		eventually(t, l, m.ID, [5]int{2 - i, 1, i, 0, 0})
+		l.Close() // while it is being walked, and while it ends
+		if err := errors.Join(d.End(t.Context(), task, done(10)), lease.Done(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		l = w.ledger(t)
+		same([5]int{2 - i, 0, i + 1, 0, 0})
+	}
+	time.Sleep(100 * time.Millisecond) // it is closed
+	same([5]int{0, 0, 3, 0, 0})
+	list, err := l.Slides(t.Context(), m.ID, 1, 10)
+	if err != nil || len(list) != 2 || list[1].End.Patches != 10 || list[1].Slide.Name != "s2.tif" {
+		t.Errorf("%+v, %v", list, err)
+	}
+	got, err := l.Manifest(t.Context(), m.ID)
+	if err != nil || got.Owner != "k1" || len(got.Slides) != 3 {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestALostQueueIsFilledAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.ledger(t)
+	m := submit(t, l, 5)
+	d := cohort.NewDesk(w.store, w.queue)
+	task, lease, _ := begin(t, w, d)
+	if err := errors.Join(d.End(t.Context(), task, done(1)), lease.Done(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	w.queue.Close()
+
+	w.queue = openQueue(t, filepath.Join(t.TempDir(), "another"))
+	l, d = w.ledger(t), cohort.NewDesk(w.store, w.queue)
+	if b, err := w.queue.Backlog(t.Context()); err != nil || b.Routine != 4 {
+		t.Fatalf("%+v jobs, %v: want 4", b, err)
+	}
+	for range 4 {
+		task, lease, err := begin(t, w, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.End(t.Context(), task, done(1)), lease.Done(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, l, m.ID, [5]int{0, 0, 5, 0, 0})
+}
+
+// broken is a queue that takes so many jobs and then none.
+type broken struct {
+	cohort.Queue
+	left atomic.Int64
+}
+
+func (b *broken) Put(ctx context.Context, jobs ...queue.Job) error {
+	n := min(int(b.left.Swap(0)), len(jobs))
+	return errors.Join(b.Queue.Put(ctx, jobs[:n]...), fault.New(fault.Unavailable, "no answer"))
+}
+
+func TestASubmissionThatBreaksOffIsCancelledAndTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	q := &broken{Queue: w.queue}
+	q.left.Store(2)
+	l := w.ledger(t, func(c *cohort.Config) { c.Queue = q })
+	if _, err := l.Submit(t.Context(), cohort.Manifest{Slides: slides(5)}); fault.Of(err) != fault.Unavailable {
+		t.Fatalf("%v, want unavailable", err)
+	}
+	d := cohort.NewDesk(w.store, w.queue)
+	for range 2 {
+		if _, _, err := begin(t, w, d); !errors.Is(err, cohort.ErrOver) {
+			t.Errorf("a job of it is done: %v", err)
+		}
+	}
+	sums, _ := l.Summaries(t.Context(), "", true)
+	if len(sums) != 1 || counts(sums[0].Counts) != [5]int{0, 0, 0, 0, 5} {
+		t.Errorf("%+v", sums)
+	}
+}
+
+func TestACrashBetweenManifestAndJobsLosesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// What a process leaves that was killed there.
+	id := cohort.NewID()
+	m := cohort.Manifest{FormatVersion: 1, ID: id, Priority: queue.Urgent, Submitted: time.Now().UTC(), Slides: slides(3)}
+	put(t, w.store, "ledger/open/"+id, "")
+	put(t, w.store, "cohorts/"+id+"/manifest.json", m)
+	put(t, w.store, "ledger/open/"+cohort.NewID(), "") // and one before the manifest
+
+	l, d := w.ledger(t), cohort.NewDesk(w.store, w.queue)
+	eventually(t, l, id, [5]int{3, 0, 0, 0, 0})
+	for range 3 {
+		task, lease, err := begin(t, w, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(d.End(t.Context(), task, done(1)), lease.Done(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, l, id, [5]int{0, 0, 3, 0, 0})
+}
+
+func TestAnotherServersCohortIsKnownToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	here, there := w.ledger(t), w.ledger(t)
+	m := submit(t, here, 2)
+	eventually(t, there, m.ID, [5]int{2, 0, 0, 0, 0})
+	if err := there.Cancel(t.Context(), m.ID); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, here, m.ID, [5]int{0, 0, 0, 0, 2})
+}
+
+func TestASlideWhoseWorkerIsSilentWaitsAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.ledger(t, func(c *cohort.Config) { c.Silence = 50 * time.Millisecond })
+	d := cohort.NewDesk(w.store, w.queue)
+	m := submit(t, l, 1)
+	task, _, _ := begin(t, w, d)
+	d.Planned(task, 5)
+	eventually(t, l, m.ID, [5]int{0, 1, 0, 0, 0})
+	eventually(t, l, m.ID, [5]int{1, 0, 0, 0, 0})
+	if err := d.Hello(cohort.WorkerState{ID: "w.1 >", Jobs: 2}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, l, m.ID, [5]int{0, 1, 0, 0, 0})
+	if ws := l.Workers(); len(ws) != 1 || ws[0].ID != "w.1 >" || ws[0].Jobs != 2 {
+		t.Errorf("workers %+v", ws)
+	}
+}
+
+func TestADamagedSummaryIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t), cohort.NewDesk(w.store, w.queue)
+	m := submit(t, l, 1)
+	task, lease, _ := begin(t, w, d)
+	if err := errors.Join(d.End(t.Context(), task, done(4)), lease.Done(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, l, m.ID, [5]int{0, 0, 1, 0, 0})
+	time.Sleep(100 * time.Millisecond)
+	l.Close()
+	for _, key := range []string{"ledger/closed/" + m.ID + ".json", "cohorts/" + m.ID + "/ends.json"} {
+		if err := w.store.Put(t.Context(), key, strings.NewReader("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l = w.ledger(t)
+	if s := eventually(t, l, m.ID, [5]int{0, 0, 1, 0, 0}); s.Owner != "k1" || s.Patches.Done != 4 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func put(t testing.TB, s blob.Store, key string, v any) {
+	t.Helper()
+	var r io.Reader = strings.NewReader("")
+	if v != "" {
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r = strings.NewReader(string(b))
+	}
+	if err := s.Put(t.Context(), key, r); err != nil {
+		t.Fatal(fmt.Errorf("%s: %w", key, err))
+	}
+}
