@@ -30,7 +30,7 @@ export function modelCard(info) {
 }
 
 function metrics(list) {
-  return [h("h3", {}, "Measured"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Measured figures" }, h("table", {},
+  return [h("h3", {}, "Measured"), h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Measured figures" }, h("table", {},
     h("thead", {}, h("tr", {}, ["Figure", "Value (95 %)", "Data"].map((t) => h("th", { scope: "col" }, t)))),
     h("tbody", {}, list.map((m) => h("tr", {}, h("td", {}, m.name),
       h("td", { class: "number" }, fixed(m.value, 3) + (m.low !== undefined ? ` (${fixed(m.low, 3)}–${fixed(m.high, 3)})` : "")), h("td", {}, m.data_set ?? ""))))))];

@@ -5,7 +5,7 @@ import { get, problem } from "../lib/api.js";
 import { bytes, count, fixed, plural, span, when } from "../lib/format.js";
 import { uPlot } from "../lib/thirdparty.js";
 
-const every = 2000, kept = 300; // ten minutes
+const every = 2000, kept = 150, shown = every * kept / 1000; // milliseconds; readings; seconds
 
 // What was seen stays while the page is open, so that coming back finds the charts as they were.
 const seen = { t: [], rate: [], patches: [], cpu: [], memory: [] };
@@ -73,7 +73,7 @@ function table({ list }) {
     ["Worker", (w) => w.id], ["Machine", (w) => w.host], ["Devices", (w) => (w.devices ?? []).join(", ")], ["Slides", (w) => `${w.busy} of ${w.jobs}`],
     ["Patches/s", (w) => fixed(w.patches_per_s, 0)], ["Memory", (w) => bytes(w.rss_bytes)], ["Since", (w) => when(w.started)], ["", (w) => (w.degraded ?? []).join("; ")],
   ].filter(([name, of]) => name || list.some(of));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Workers" }, h("table", {},
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table of workers" }, h("table", {},
     h("thead", {}, h("tr", {}, columns.map(([name]) => h("th", { scope: "col" }, name || "Note")))),
     h("tbody", {}, list.map((w) => h("tr", {}, columns.map(([, of], i) => h(i ? "td" : "th", { scope: i ? null : "row" }, of(w))))))));
 }
@@ -97,7 +97,7 @@ async function drawer(place, signal) {
     for (const m of made) {
       m.plot = new Plot({
         width: Math.max(240, m.figure.clientWidth), height: 170, cursor: { show: false }, legend: { show: false },
-        scales: { y: { range: (_, lo, hi) => [0, m.max ?? Math.max(1, hi * 1.1)] } },
+        scales: { x: { range: () => [seen.t.at(-1) - shown, seen.t.at(-1)] }, y: { range: (_, lo, hi) => [0, m.max ?? Math.max(1, hi * 1.1)] } },
         axes: [{ ...axis, values: (_, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: ticks[1] - ticks[0] < 60 ? "2-digit" : undefined })), space: 80 }, { ...axis, size: 56 }],
         series: [{}, { stroke: colour("--accent"), width: 2, fill: colour("--accent-wash"), points: { show: false } }],
       }, [seen.t, seen[m.key]], m.figure);

@@ -15,7 +15,7 @@ export function charts(point) {
   let scored = [];
   const slider = h("input", { type: "range", min: 0, max: 1, step: 0.01, value: String(own), on: { input: draw } });
   const value = h("output", {});
-  const reset = h("button", { type: "button", class: "quiet", on: { click: () => { slider.value = String(own); moved = false; draw(); } } }, "Operating point");
+  const reset = h("button", { type: "button", class: "quiet", hidden: true, on: { click: () => { slider.value = String(own); moved = false; draw(); } } }, "Back to the operating point");
   slider.addEventListener("input", () => { moved = true; });
   let moved = false;
   const bars = figure("Scores"), curve = figure("ROC");
@@ -29,6 +29,7 @@ export function charts(point) {
 
   function draw() {
     const t = threshold();
+    reset.hidden = !moved;
     text(value, moved ? prob(t) : `${prob(t)} (${point === undefined ? "no operating point known" : "operating point"})`);
     const labelled = scored.filter((x) => x.label === 0 || x.label === 1);
     const points = roc(labelled);

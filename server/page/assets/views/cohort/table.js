@@ -46,7 +46,7 @@ export function slideTable() {
     h("h2", { id: "slides-head" }, "Slides"),
     h("div", { class: "row fields" }, field("Name has", search), field("State", states), field("Answer", answers)),
     shown,
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-labelledby": "slides-head" }, h("table", { class: "slides" }, h("thead", {}, h("tr", {}, heads)), body)),
+    h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table of slides" }, h("table", { class: "slides" }, h("thead", {}, h("tr", {}, heads)), body)),
     more);
 
   function choice(names) {

@@ -105,6 +105,7 @@ export function progressWords(summary) {
   if (n.cancelled) parts.push(`${count(n.cancelled)} cancelled`);
   if (f && !over(summary)) parts.push(`about ${span(f.remaining_s)} left (${span(f.low_s)} to ${span(f.high_s)})`);
   if (summary.cost?.usd !== null && summary.cost?.usd !== undefined) parts.push(`$${summary.cost.usd.toFixed(2)}`);
+  if (n.submitted === 1 && n.done === 1) parts.push(h("a", { href: `#/slides/${summary.id}-0` }, "Open the slide"));
   for (const d of summary.degraded ?? []) parts.push(h("span", { class: "tag open" }, d));
   return parts.flatMap((p, i) => (i ? [" · ", p] : [p]));
 }

@@ -2,7 +2,7 @@
 // when the keyboard moves it.
 
 import { h, put } from "../../lib/dom.js";
-import { fixed } from "../../lib/format.js";
+import { prob } from "../../lib/format.js";
 
 // probe reads patches.csv and keeps reading filled. It returns { centre() }.
 export function probe(OSD, osd, csv, reading, name) {
@@ -15,7 +15,7 @@ export function probe(OSD, osd, csv, reading, name) {
     const p = image.viewerElementToImageCoordinates(at);
     const hit = find(p.x, p.y);
     put(reading, hit
-      ? [h("strong", {}, fixed(hit.p, 4)), ` ${name}, ${where} (patch at ${hit.x}, ${hit.y}; ${hit.w} × ${hit.h} px)`]
+      ? [h("strong", {}, prob(hit.p)), ` ${name}, ${where} (patch at ${hit.x}, ${hit.y}; ${hit.w} × ${hit.h} px)`]
       : h("span", { class: "soft" }, `No patch ${where}: no tissue was found there.`));
   }
 

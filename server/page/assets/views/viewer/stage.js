@@ -40,6 +40,11 @@ export async function stage({ id, result, lesions, patches, signal }) {
   let osd, drawn, read;
 
   function begin() {
+    // The library adds a style element that takes the focus ring away on touch screens, unless
+    // one is there. The page's policy would refuse it; this stand-in is no style element.
+    const has = document.createElementNS("urn:bcc", "style");
+    has.setAttribute("data-openseadragon-mobile-css", "");
+    canvas.append(has);
     osd = new OSD.Viewer({
       element: canvas, tileSources: [picture], drawer: "canvas", // one picture over the other with an opacity: the plain drawer places both alike
       showNavigationControl: false, showNavigator: true, navigatorPosition: "TOP_RIGHT", navigatorSizeRatio: 0.16, navigatorDisplayRegionColor: "#7d1128",
@@ -57,7 +62,7 @@ export async function stage({ id, result, lesions, patches, signal }) {
     setOpacity();
     thresholdWordsNow();
     signal.addEventListener("abort", () => osd.destroy());
-    node.osd = osd; // for the page's tests
+    node.osd = osd; // for tests of the page
   }
 
   // layer puts the heat map for the present threshold over the slide, in place of the last.
