@@ -72,7 +72,8 @@ type engine struct {
 	head    *slideHead // of a bundle that has one
 	spares  *engine    // what took over when the GPUs were lost, for closing; nil: nothing has
 	stop    context.CancelFunc
-	ended   chan error
+	ended   chan struct{} // closed when the batcher has ended, because of err
+	err     error
 }
 
 // startEngine opens the model on each device and starts to take patches. notes
@@ -102,8 +103,11 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 	e.Batcher = batcher
 
 	ctx, e.stop = context.WithCancel(ctx)
-	e.ended = make(chan error, 1)
-	go func() { e.ended <- batcher.Run(ctx) }()
+	e.ended = make(chan struct{})
+	go func() {
+		defer close(e.ended)
+		e.err = batcher.Run(ctx)
+	}()
 	return e, nil
 }
 
@@ -184,7 +188,8 @@ func (e *engine) devices() string {
 // the runners, then the sessions they share.
 func (e *engine) Close() error {
 	e.stop()
-	return errors.Join(<-e.ended, e.release())
+	<-e.ended
+	return errors.Join(e.err, e.release())
 }
 
 func (e *engine) release() error {

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -83,7 +84,7 @@ func newKeysList(data *string, std Streams) *cobra.Command {
 		Short: "List the keys, without what proves them",
 		Args:  none,
 		RunE: func(*cobra.Command, []string) error {
-			keys, err := openKeys(*data)
+			keys, err := presentKeys(*data)
 			if err != nil {
 				return err
 			}
@@ -121,7 +122,7 @@ func newKeysRevoke(data *string, std Streams) *cobra.Command {
 		Short: "Take keys out: they are refused from the next request on",
 		Args:  wants("key ID"),
 		RunE: func(_ *cobra.Command, ids []string) error {
-			keys, err := openKeys(*data)
+			keys, err := presentKeys(*data)
 			if err != nil {
 				return err
 			}
@@ -136,7 +137,16 @@ func newKeysRevoke(data *string, std Streams) *cobra.Command {
 	}
 }
 
-// openKeys opens the keys of a data folder.
+// presentKeys is openKeys of a folder that is there: a wrong name is told, and made
+// nowhere.
+func presentKeys(data string) (*auth.Keys, error) {
+	if _, err := os.Stat(data); data != "" && err != nil {
+		return nil, fault.Hint(fault.New(fault.NotFound, "--data %s: no such folder", data), "name the server's data folder")
+	}
+	return openKeys(data)
+}
+
+// openKeys opens the keys of a data folder, making it.
 func openKeys(data string) (*auth.Keys, error) {
 	if data == "" {
 		return nil, fault.Hint(fault.New(fault.Invalid, "--data is empty"), "name the server's data folder")

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
 
+	"bcc/disk"
 	"bcc/fault"
 )
 
@@ -90,7 +91,8 @@ func (f *listenFlags) listen(ctx context.Context, addr string) (net.Listener, er
 		return nil, fault.Hint(fault.New(fault.Unavailable, "listen: %w", err), "--addr names another address, port 0 any that is free")
 	}
 	if f.addrFile != "" {
-		if err := os.WriteFile(f.addrFile, []byte(ln.Addr().String()+"\n"), 0o644); err != nil {
+		// Whole or not there: scripts wait for it.
+		if err := disk.Write(f.addrFile, []byte(ln.Addr().String()+"\n")); err != nil {
 			return nil, errors.Join(fault.New(fault.Unavailable, "--addr-file: %w", err), ln.Close())
 		}
 	}
