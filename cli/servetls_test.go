@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"bcc/fault"
+)
+
+// writeCert writes a certificate for 127.0.0.1 with the serial number, and its key.
+func writeCert(t *testing.T, cert, key string, serial int64) {
+	t.Helper()
+	priv, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(serial), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &priv.PublicKey, priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(priv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestARenewedCertificateIsServedAndABrokenOneIsNot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f := listenFlags{cert: filepath.Join(dir, "c.pem"), key: filepath.Join(dir, "k.pem")}
+	writeCert(t, f.cert, f.key, 1)
+	var said bytes.Buffer
+	cfg, err := f.config(dir, slog.New(slog.NewTextHandler(&said, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serial := func() int64 {
+		c, err := cfg.GetCertificate(&tls.ClientHelloInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Leaf.SerialNumber.Int64()
+	}
+	later := time.Now() // a file system may tell times apart by no less than this
+	touch := func() {
+		later = later.Add(time.Minute)
+		if err := os.Chtimes(f.cert, later, later); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := serial(); n != 1 {
+		t.Fatalf("certificate %d, want the first", n)
+	}
+	writeCert(t, f.cert, f.key, 2)
+	touch()
+	if n := serial(); n != 2 {
+		t.Errorf("certificate %d, want the renewed one", n)
+	}
+	if err := os.WriteFile(f.cert, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	touch()
+	if n := serial(); n != 2 || said.Len() == 0 {
+		t.Errorf("certificate %d, want the one before, and a word of it: %q", n, &said)
+	}
+}
+
+func TestCertificatesThatCannotBeAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]listenFlags{
+		"no key":       {cert: "c.pem"},
+		"both sources": {cert: "c.pem", key: "k.pem", domains: []string{"a.example.org"}},
+		"no such file": {cert: "/nowhere/c.pem", key: "/nowhere/k.pem"},
+	} {
+		if _, err := f.config(t.TempDir(), slog.New(slog.DiscardHandler)); fault.Of(err) != fault.Invalid {
+			t.Errorf("%s: %v: want it refused", name, err)
+		}
+	}
+	if cfg, err := (&listenFlags{}).config("", nil); cfg != nil || err != nil {
+		t.Errorf("%v, %v: want none where none is asked for", cfg, err)
+	}
+}
