@@ -27,6 +27,14 @@ func ramp(p float64) color.RGBA {
 	return okLab(l0+f*(l1-l0), a0+f*(a1-a0), b0+f*(b1-b0))
 }
 
+// HeatColour returns the colour of value p, 0 to 1, as it is laid over a slide: that
+// of every heat map this program shows, low values as faint as in the report.
+func HeatColour(p float64) color.NRGBA {
+	p = min(max(p, 0), 1)
+	c := ramp(p)
+	return color.NRGBA{c.R, c.G, c.B, uint8(255 * opacity(p))}
+}
+
 // okLab turns a colour of OKLab into sRGB, clamped to what a screen can show.
 func okLab(lightness, a, b float64) color.RGBA {
 	cube := func(v float64) float64 { return v * v * v }

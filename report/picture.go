@@ -146,9 +146,7 @@ func layer(h *aggregate.Heatmap) ([]byte, error) {
 	const levels = 100
 	pal := color.Palette{color.NRGBA{}}
 	for i := range levels + 1 {
-		p := float64(i) / levels
-		c := ramp(p)
-		pal = append(pal, color.NRGBA{c.R, c.G, c.B, uint8(255 * opacity(p))})
+		pal = append(pal, HeatColour(float64(i)/levels))
 	}
 	m := image.NewPaletted(image.Rect(0, 0, h.Cols, h.Rows), pal)
 	for i, v := range h.Vote {
