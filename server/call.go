@@ -31,6 +31,9 @@ type call struct {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{Request: r, s: s, w: w, begun: time.Now(), rc: http.NewResponseController(w), route: noRoute}
+	if r.ContentLength != 0 {
+		c.steady()
+	}
 	c.id = s.requestID(r)
 	s.open.Add(1)
 	defer c.end()
@@ -40,8 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Referrer-Policy"] = noReferrer
 	h["Cache-Control"] = noStore
 	h["Content-Security-Policy"] = noContent
-	c.steady()
-	s.mux.ServeHTTP(writer{c}, r) // comes back to route.ServeHTTP
+	s.mux.ServeHTTP(writer{c}, c.Request) // comes back to route.ServeHTTP
 	if c.route == noRoute {
 		c.err = c.missed()
 	}
@@ -84,14 +86,15 @@ func (c *call) missed() error {
 
 const maxQuery = 4096
 
-// steady bounds how slowly the body may come and starts the answer without a
-// deadline: that of the request before on this connection may have passed.
+// steady bounds how slowly the body may come, in a copy of the request: net/http has
+// to find its own body in the original, to know how much of it was read. The answer
+// begins without a deadline: that of the request before on this connection may have
+// passed, and "100 Continue" is written when the body is first read.
 func (c *call) steady() {
-	if c.ContentLength == 0 {
-		return
-	}
-	_ = c.rc.SetWriteDeadline(time.Time{}) // "100 Continue" is written when the body is first read
-	c.Body = newSteadyBody(c.Body, c.rc, c.s.cfg.BodyWindow, c.s.cfg.MinRate)
+	_ = c.rc.SetWriteDeadline(time.Time{})
+	r := *c.Request
+	r.Body = newSteadyBody(r.Body, c.rc, c.s.cfg.BodyWindow, c.s.cfg.MinRate)
+	c.Request = &r
 }
 
 // end closes the books on a request; a panic becomes a 500 where nothing has been

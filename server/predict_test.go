@@ -1,0 +1,271 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bcc/server"
+)
+
+func TestASmallPictureIsLookedAtAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	a := s.predict(t, patchPicture(t), "p.png", []string{"return_patches", "true", "confidence_threshold", "0.1"}).wants(t, 200)
+	v := a.json(t)
+	if v["id"] != nil || v["files"] != nil || v["cached"] != false || v["request_id"] != a.header.Get("X-Request-Id") {
+		t.Errorf("told as %s", a.body)
+	}
+	if v["prediction"] != "BCC" || v["parameters"].(map[string]any)["threshold"] != 0.1 {
+		t.Errorf("the threshold did not arrive: %s", a.body)
+	}
+	p := v["patches"].([]any)[0].(map[string]any)
+	if !slices.Equal(p["coordinates"].([]any), []any{0., 0., 32., 32.}) || p["confidence"].(float64) <= 0 {
+		t.Errorf("patch %v", p)
+	}
+	if len(s.predict(t, patchPicture(t), "p.png", nil).wants(t, 200).json(t)["patches"].([]any)) != 0 {
+		t.Error("patches come unasked")
+	}
+}
+
+func TestALargeSlideIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	a := s.predict(t, slidePicture(t), "s.png", []string{"mpp_um", "4", "return_patches", "1"}).wants(t, 200)
+	v := a.json(t)
+	if v["prediction"] != "BCC" || len(v["lesions"].([]any)) != 1 || len(v["patches"].([]any)) == 0 {
+		t.Errorf("told as %s", a.body)
+	}
+	id := v["id"].(string)
+	one := s.get(t, "/slides/"+id).wants(t, 200).json(t)
+	if one["state"] != "done" || one["width_px"] != 768. || one["mpp_um"] != 4. || one["score"] != v["score"] {
+		t.Errorf("the slide is told as %v", one)
+	}
+	for _, at := range v["files"].(map[string]any) {
+		if strings.HasSuffix(at.(string), ".dzi") {
+			continue
+		}
+		s.get(t, at.(string)).wants(t, 200)
+	}
+}
+
+func TestWhoeverPrefersNotToWaitFollows(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	a := s.predict(t, slidePicture(t), "s.png", []string{"mpp_um", "4"}, "Prefer", "wait=10, respond-async").wants(t, 202)
+	v := a.json(t)
+	if got, want := a.header.Get("Location"), "/cohorts/"+v["id"].(string); got != want {
+		t.Errorf("location %q, want %q", got, want)
+	}
+	end := s.done(t, v["id"].(string))
+	if c := end["counts"].(map[string]any); c["done"] != 1. || c["submitted"] != 1. {
+		t.Errorf("ended as %v", end)
+	}
+}
+
+func TestASmallPictureMayBeKeptToo(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	s.predict(t, patchPicture(t), "p.png", nil, "Prefer", "respond-async").wants(t, 202) // one patch, so without a scale
+}
+
+func TestItRefusesBeforeItDecodes(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *server.Config) { c.MaxUpload, c.MaxPixels = 100<<10, 600*600 })
+	large := slidePicture(t) // 768×640
+	for _, c := range []struct {
+		name   string
+		data   []byte
+		fields []string
+		status int
+		words  string
+	}{
+		{"a PDF", []byte("%PDF-1.7 not a slide"), nil, 415, "supported: TIF, PNG, JPG"},
+		{"a short file", []byte("II"), nil, 415, ""},
+		{"an empty file", nil, nil, 422, "empty"},
+		{"a PNG without a header", []byte("\x89PNG\r\n\x1a\n\x00\x00"), nil, 422, ""},
+		{"a cut PNG", patchPicture(t)[:60], nil, 422, ""},
+		{"a cut TIFF", []byte("II*\x00\xff\xff\xff\x7f"), nil, 422, ""},
+		{"too many pixels", large, nil, 413, "pixels"},
+		{"too many bytes", append(patchPicture(t), make([]byte, 200<<10)...), nil, 413, "bytes"},
+		{"no scale", picture(t, 500, 500, 200), nil, 400, "mpp_um"},
+		{"a scale that is none", patchPicture(t), []string{"mpp_um", "0"}, 400, "mpp_um"},
+		{"a threshold beyond 1", patchPicture(t), []string{"confidence_threshold", "1.1"}, 400, "confidence_threshold"},
+		{"a threshold that is none", patchPicture(t), []string{"confidence_threshold", "NaN"}, 400, "confidence_threshold"},
+		{"a word for a number", patchPicture(t), []string{"overlap", "much"}, 400, "overlap"},
+		{"neither yes nor no", patchPicture(t), []string{"return_patches", "maybe"}, 400, "return_patches"},
+		{"a priority of its own", patchPicture(t), []string{"priority", "now"}, 400, "urgent"},
+		{"an unknown field", patchPicture(t), []string{"treshold", "0.5"}, 400, "treshold"},
+		{"a field given twice", patchPicture(t), []string{"overlap", "0", "overlap", "0.5"}, 400, "twice"},
+		{"an endless field", patchPicture(t), []string{"overlap", strings.Repeat("0", 5000)}, 400, "overlap"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s.predict(t, c.data, "x.png", c.fields).wants(t, c.status, c.words)
+		})
+	}
+	if n := len(s.incoming(t)); n > 0 {
+		t.Errorf("%d files are left", n)
+	}
+}
+
+func TestAFullLookerRefusesBeforeTheBodyIsRead(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *server.Config) {
+		c.Looker = looker{full: func() (time.Duration, bool) { return 1500 * time.Millisecond, true }}
+	})
+	body, kind := formOf(t, patchPicture(t), "p.png")
+	read := 0
+	r, err := http.NewRequest("POST", s.url+"/predict", io.TeeReader(body, writerFunc(func(p []byte) { read += len(p) })))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = int64(body.Len())
+	r.Header.Set("Content-Type", kind)
+	r.Header.Set("Expect", "100-continue")
+	res, err := (&http.Client{Transport: &http.Transport{ExpectContinueTimeout: 10 * time.Second}}).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if res.StatusCode != 429 || res.Header.Get("Retry-After") != "2" || read > 0 {
+		t.Errorf("%d after %q, %d bytes sent", res.StatusCode, res.Header.Get("Retry-After"), read)
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(p []byte) (int, error) { f(p); return len(p), nil }
+
+func TestALookerThatFillsUpMeanwhileRefuses(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *server.Config) {
+		c.Looker = looker{look: func(context.Context, server.Picture) (server.Look, error) {
+			return server.Look{}, &server.Full{RetryAfter: 3 * time.Second}
+		}}
+	})
+	a := s.predict(t, patchPicture(t), "p.png", nil).wants(t, 429)
+	if a.header.Get("Retry-After") != "3" {
+		t.Errorf("Retry-After %q, want 3", a.header.Get("Retry-After"))
+	}
+}
+
+func TestAClientThatGoesAwayCancelsItsWork(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	s := newServer(t, func(c *server.Config) {
+		c.Looker = looker{look: func(ctx context.Context, _ server.Picture) (server.Look, error) {
+			<-ctx.Done()
+			ended <- ctx.Err()
+			return server.Look{}, ctx.Err()
+		}}
+	})
+	for _, c := range []struct {
+		name string
+		data []byte
+	}{{"p.png", patchPicture(t)}, {"hold.png", slidePicture(t)}} {
+		body, kind := formOf(t, c.data, c.name, "mpp_um", "4")
+		ctx, cancel := context.WithCancel(t.Context())
+		r, _ := http.NewRequestWithContext(ctx, "POST", s.url+"/predict", body)
+		r.Header.Set("Content-Type", kind)
+		time.AfterFunc(100*time.Millisecond, cancel)
+		if _, err := client.Do(r); err == nil {
+			t.Fatal("it was answered")
+		}
+	}
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("the look goes on")
+	}
+	s.eventually(t, func() bool {
+		all := s.get(t, "/cohorts").json(t)["cohorts"].([]any)
+		return slices.ContainsFunc(all, func(v any) bool { return v.(map[string]any)["state"] == "cancelled" })
+	})
+}
+
+func (s *site) eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for range 500 {
+		if ok() {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("it does not come about")
+}
+
+func TestEachDecisionLeavesALineWithoutNames(t *testing.T) {
+	t.Parallel()
+	withKey, tokens := withKeys(t, "lab")
+	s := newServer(t, withKey)
+	const name = "Miller-Anna-1950.png"
+	bearer := []string{"Authorization", "Bearer " + tokens[0]}
+	s.predict(t, patchPicture(t), name, nil, bearer...).wants(t, 200)
+	s.predict(t, slidePicture(t), name, []string{"mpp_um", "4"}, bearer...).wants(t, 200)
+	s.predict(t, []byte("%PDF"+name), name, nil, bearer...).wants(t, 415)
+	s.stop()
+	<-s.ended
+	var lanes []string
+	for line := range strings.SplitSeq(strings.TrimSpace(s.audit.String()), "\n") {
+		var d struct {
+			Time, Lane, Key, Prediction string
+			RequestID                   string   `json:"request_id"`
+			Slide                       string   `json:"slide_sha256"`
+			Model                       string   `json:"model_sha256"`
+			Score                       *float64 `json:"score"`
+			Degraded                    []string
+		}
+		if err := json.Unmarshal([]byte(line), &d); err != nil {
+			t.Fatalf("%v in %q", err, line)
+		}
+		if d.Key == "" || d.RequestID == "" || len(d.Slide) != 64 || len(d.Model) != 64 || d.Prediction == "" || d.Score == nil || d.Time == "" {
+			t.Errorf("line %s", line)
+		}
+		lanes = append(lanes, d.Lane)
+	}
+	slices.Sort(lanes)
+	if !slices.Equal(lanes, []string{"direct", "queue"}) {
+		t.Errorf("decisions on %v", lanes)
+	}
+	for _, text := range []string{s.audit.String(), s.log.String()} {
+		if strings.Contains(text, "Miller") {
+			t.Errorf("a name is in %s", text)
+		}
+	}
+	if !strings.Contains(s.log.String(), `"status":415`) {
+		t.Error("what was refused is not in the log")
+	}
+}
+
+func TestSmallPicturesShareABoundedMemory(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *server.Config) { c.SmallBytes, c.SmallMemory = 100<<10, 250<<10 })
+	big := append(patchPicture(t), make([]byte, 80<<10)...)
+	body, kind := formOf(t, big, "p.png")
+	pr, pw := io.Pipe()
+	go func() {
+		pw.Write(body.Bytes()[:70<<10])
+	}()
+	slow := make(chan struct{})
+	go func() {
+		defer close(slow)
+		r, _ := http.NewRequest("POST", s.url+"/predict", pr)
+		r.Header.Set("Content-Type", kind)
+		if res, err := http.DefaultClient.Do(r); err == nil {
+			res.Body.Close()
+		}
+	}()
+	s.eventually(t, func() bool {
+		return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 131072")
+	})
+	s.predict(t, bytes.Clone(big), "q.png", nil).wants(t, 429)
+	pw.CloseWithError(io.ErrUnexpectedEOF)
+	<-slow
+	s.eventually(t, func() bool { return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 0") })
+}
