@@ -8,6 +8,7 @@ import (
 	"math"
 	"testing"
 
+	"bcc/aggregate"
 	"bcc/deepzoom"
 	"bcc/fault"
 	"bcc/wsi"
@@ -199,6 +200,51 @@ func TestItRefusesCellsThatDoNotFit(t *testing.T) {
 	} {
 		if _, err := deepzoom.NewHeat(deepzoom.NewGeometry(wsi.Size{W: 10, H: 10}, 256, 0), c, grey); fault.Of(err) != fault.Invalid {
 			t.Errorf("%s: %v, want invalid", name, err)
+		}
+	}
+}
+
+// The heat map of package aggregate lies over the slide as its lesions do, with and
+// without overlap.
+func TestALesionIsShownWhereItIs(t *testing.T) {
+	t.Parallel()
+	for _, overlap := range []float64{0, 0.5, 0.75} {
+		g := wsi.Lay(wsi.Size{W: 2000, H: 1700}, wsi.MPP{X: 0.5, Y: 0.5}, wsi.Size{W: 200, H: 200}, overlap)
+		var probs []float32
+		for row := range g.Rows {
+			for col := range g.Cols {
+				g.Cells = append(g.Cells, wsi.Cell{Col: col, Row: row})
+				at, p := g.CellRect(col, row), float32(0)
+				if x, y := at.X+at.W/2-1000, at.Y+at.H/2-700; x*x+y*y < 400*400 {
+					p = 1
+				}
+				probs = append(probs, p)
+			}
+		}
+		a, err := aggregate.Slide(g, probs, aggregate.DefaultConfig())
+		if err != nil || len(a.Lesions) != 1 {
+			t.Fatalf("%d lesions: %v", len(a.Lesions), err)
+		}
+		m := a.Heatmap
+		h := newHeat(t, deepzoom.NewGeometry(g.Slide, 256, 1), deepzoom.Cells{Bounds: m.Bounds(), Cols: m.Cols, Rows: m.Rows, Values: m.Vote})
+		for n := h.Levels() - 1; h.Down(n) <= 64; n-- {
+			p, down := level(t, h, n, 0.5), h.Down(n)
+			var shown wsi.Rect
+			for j := range p.Rect.Dy() {
+				for i := range p.Rect.Dx() {
+					if p.NRGBAAt(i, j).A > 0 {
+						shown = shown.Union(wsi.Rect{X: i * down, Y: j * down, W: down, H: down})
+					}
+				}
+			}
+			// The outline runs along cells, what is shown between their middles: half a
+			// cell at most, and a pixel for where it ends.
+			far, want := g.Stride.W/2+down, a.Lesions[0].Bounds
+			for i, d := range []int{shown.X - want.X, shown.Y - want.Y, want.X + want.W - shown.X - shown.W, want.Y + want.H - shown.Y - shown.H} {
+				if d < -down || d > far {
+					t.Errorf("overlap %v, level of 1/%d: shown %v, the lesion is %v (side %d)", overlap, down, shown, want, i)
+				}
+			}
 		}
 	}
 }
