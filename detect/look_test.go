@@ -168,3 +168,30 @@ func TestAPictureOfOnePatchNeedsNoScale(t *testing.T) {
 		t.Errorf("where nobody asked for it: %v", err)
 	}
 }
+
+// A picture taken as one patch is scored as it is where its scale is given.
+func TestAPictureOfOnePatchIsScoredAsAnyOther(t *testing.T) {
+	t.Parallel()
+	m := image.NewRGBA(image.Rect(0, 0, patchPx, patchPx))
+	for i := range patchPx * patchPx {
+		m.SetRGBA(i%patchPx, i/patchPx, color.RGBA{uint8(100 + 3*(i%patchPx)), uint8(i / patchPx), 60, 255})
+	}
+	var b bytes.Buffer
+	if err := png.Encode(&b, m); err != nil {
+		t.Fatal(err)
+	}
+	alone, err := newDetector(t, 1, func(c *detect.Config) { c.Slide.MPP, c.OnePatch = wsi.MPP{}, true }, nil).Look(t.Context(), picture(b.Bytes()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	scaled, err := newDetector(t, 1, func(c *detect.Config) { c.OnePatch = true }, nil).Look(t.Context(), picture(b.Bytes()), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(scaled.Values) != 1 || !slices.Equal(alone.Values, scaled.Values) || alone.Result.Score != scaled.Result.Score || len(scaled.Result.Degraded) != 0 {
+		t.Errorf("values %v and %v, degraded %q", alone.Values, scaled.Values, scaled.Result.Degraded)
+	}
+	if alone.Grid.Cells[0].Tissue < 0.9 {
+		t.Errorf("%v of it is tissue, painted all of it", alone.Grid.Cells[0].Tissue)
+	}
+}

@@ -28,8 +28,9 @@ type seen struct {
 	overview *wsi.Overview
 	mask     *wsi.Mask
 	grid     *wsi.Grid
-	rows     []float32 // the model's outputs, Walk.Outputs a patch in grid order
-	notes    []string  // what was done less well than asked, in words
+	alone    *wsi.Image // the pixels of a picture that is one patch, else nil
+	rows     []float32  // the model's outputs, Walk.Outputs a patch in grid order
+	notes    []string   // what was done less well than asked, in words
 	clock    *clock
 }
 
@@ -39,7 +40,12 @@ func (w walker) walk(ctx context.Context, src Source, watch Watcher) (*seen, err
 	if err != nil {
 		return nil, err
 	}
-	v.rows, err = w.score(ctx, v.slide, v.grid, func(n int) { watch.Scored(src.Name, n) })
+	scored := func(n int) { watch.Scored(src.Name, n) }
+	if v.alone != nil {
+		v.rows, err = w.scoreAlone(ctx, v.alone, scored)
+	} else {
+		v.rows, err = w.score(ctx, v.slide, v.grid, scored)
+	}
 	if err != nil {
 		v.slide.Close()
 		return nil, fmt.Errorf("score patches: %w", err)
@@ -62,34 +68,43 @@ func (w walker) plan(ctx context.Context, src Source, watch Watcher) (_ *seen, e
 	}()
 	v.levels = v.slide.Levels()
 	v.mpp, err = v.slide.MPP()
-	alone := errors.Is(err, slide.ErrNoMPP) && w.alone(v.levels[0].Size)
-	if alone {
-		v.mpp, err = wsi.MPP{X: w.cfg.Patch.MPP, Y: w.cfg.Patch.MPP}, nil
-		v.notes = append(v.notes, fmt.Sprintf("the picture does not say its scale: taken as one patch at %.2f µm per pixel", w.cfg.Patch.MPP))
+	if errors.Is(err, slide.ErrNoMPP) && w.isAlone(v.levels[0].Size) {
+		err = w.planAlone(ctx, v)
+	} else if err == nil {
+		err = w.planGrid(ctx, v)
 	}
 	if err != nil {
 		return nil, err
-	}
-
-	v.overview, err = v.slide.Overview(ctx, overviewDown(v.levels, v.mpp))
-	if err != nil {
-		return nil, fmt.Errorf("read overview: %w", err)
-	}
-
-	v.mask, err = tissue.Find(v.overview, v.mpp, w.cfg.Tissue)
-	if err != nil {
-		return nil, fmt.Errorf("find tissue: %w", err)
-	}
-
-	if alone {
-		v.grid = onePatch(v.levels[0].Size, v.mpp, v.mask)
-	} else if v.grid, err = patch.Plan(v.levels[0].Size, v.mpp, v.mask, w.cfg.Patch); err != nil {
-		return nil, fmt.Errorf("plan patches: %w", err)
 	}
 	watch.Planned(src.Name, v.grid.Len())
 	v.clock.lap(&v.clock.OverviewS)
 	return v, nil
 }
+
+// planGrid finds the tissue of a slide and plans its patches.
+func (w walker) planGrid(ctx context.Context, v *seen) (err error) {
+	v.overview, err = v.slide.Overview(ctx, overviewDown(v.levels, v.mpp))
+	if err != nil {
+		return fmt.Errorf("read overview: %w", err)
+	}
+
+	wanted := w.cfg.Tissue
+	wanted.MinAreaUM2 = min(wanted.MinAreaUM2, cropped*v.mpp.AreaMM2(float64(v.levels[0].Size.Area()))*1e6)
+	v.mask, err = tissue.Find(v.overview, v.mpp, wanted)
+	if err != nil {
+		return fmt.Errorf("find tissue: %w", err)
+	}
+
+	v.grid, err = patch.Plan(v.levels[0].Size, v.mpp, v.mask, w.cfg.Patch)
+	if err != nil {
+		return fmt.Errorf("plan patches: %w", err)
+	}
+	return nil
+}
+
+// cropped is the part of a picture from which on a piece of tissue is no debris,
+// however small: what is cut out of a slide is cut around tissue.
+const cropped = 0.25
 
 // score reads every patch of the grid and has it scored. It returns the model's
 // outputs, a row a patch in grid order. Reading and scoring overlap; the channel
