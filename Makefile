@@ -5,9 +5,10 @@
 # make build  leave bin/bcc
 # make models remake the bundles under models/; bcc-demo is trained (half an hour)
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
+# make e2e-s3 the store's tests against a real S3 server on this machine (builds versity gateway into .deps/)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi build run test check vet staticcheck race nocgo fuzz vuln models e2e oracle clean
+.PHONY: help setup setup-mpi build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -61,6 +62,9 @@ models: build
 
 e2e: build
 	go test -tags e2e -v -timeout 60m ./e2e
+
+e2e-s3:
+	@bash scripts/e2e-s3.sh
 
 oracle: setup
 	go test -tags oracle ./slide/... ./grad/...
