@@ -1,0 +1,98 @@
+package queue
+
+import (
+	"errors"
+	"log/slog"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/fault"
+)
+
+// Config says where the queue lies. Either Dir or URL is set.
+type Config struct {
+	Dir string // a folder of its own: the queue runs in this process and nobody else may open it
+	URL string // nats://[user:password@ or token@]host:port, several with commas: a cluster elsewhere
+
+	// Listen lets other machines join the queue of this process: host:port, port -1
+	// for any free one. Default: nobody.
+	Listen string
+	// Token is asked of whoever joins by Listen (nats://TOKEN@host:port). It must be
+	// set unless Listen is a loopback address.
+	Token string
+
+	// Lease is how long a job is kept from others after Take or Beat; default 30 s,
+	// ten missed beats of a worker that beats every three seconds. Everyone on one
+	// queue must use the same.
+	Lease time.Duration
+	// Replicas is on how many servers of a cluster elsewhere each job lies when the
+	// queue is made there, 1 to 5. Default 3 on a cluster, 1 on a single server.
+	Replicas int
+
+	Logger     *slog.Logger          // default: nothing is logged
+	Registerer prometheus.Registerer // default: no metrics
+}
+
+// DefaultConfig returns the defaults; Dir or URL has to be set.
+func DefaultConfig() Config { return Config{}.filled() }
+
+func (c Config) filled() Config {
+	if c.Lease == 0 {
+		c.Lease = 30 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate returns everything that is wrong.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fault.New(fault.Invalid, format, args...)) }
+	switch {
+	case c.Dir == "" && c.URL == "":
+		bad("queue: neither a folder nor an address is given")
+	case c.Dir != "" && c.URL != "":
+		bad("queue: both a folder and an address are given")
+	}
+	if c.Lease < 0 || c.Lease > 0 && c.Lease < 100*time.Millisecond || c.Lease > time.Hour {
+		bad("queue: lease %v, want 100ms to 1h", c.Lease)
+	}
+	if c.Replicas < 0 || c.Replicas > 5 {
+		bad("queue: %d replicas, want 1 to 5", c.Replicas)
+	}
+	for one := range strings.SplitSeq(c.URL, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls") {
+			bad("queue: the address is not of the form nats://host:port or tls://host:port")
+		}
+	}
+	if c.Listen != "" {
+		host, _, err := net.SplitHostPort(c.Listen)
+		ip := net.ParseIP(host)
+		switch {
+		case c.URL != "":
+			bad("queue: listen on %s: the queue is elsewhere", c.Listen)
+		case err != nil:
+			bad("queue: listen on %q: want host:port", c.Listen)
+		case c.Token == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()):
+			bad("queue: listen on %s, which others can reach: a token is needed", c.Listen)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// places returns the hosts of a cluster's address, without secrets.
+func places(address string) string {
+	var hosts []string
+	for one := range strings.SplitSeq(address, ",") {
+		if u, err := url.Parse(strings.TrimSpace(one)); err == nil {
+			hosts = append(hosts, u.Host)
+		}
+	}
+	return strings.Join(hosts, ",")
+}

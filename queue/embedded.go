@@ -1,0 +1,129 @@
+package queue
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"bcc/disk"
+	"bcc/fault"
+)
+
+// How much the queue in this process may keep: jobs name slides and hold none, so a
+// million of them fit.
+const (
+	maxStoreBytes  = 4 << 30
+	maxMemoryBytes = 64 << 20 // nothing of ours is kept in memory only
+	maxLaneBytes   = 1 << 30
+)
+
+// embedded is a NATS server inside this process, alone in its folder.
+type embedded struct {
+	server *server.Server
+	dir    string
+	log    *serverLog
+	before []string // lanes that had jobs on the disk before it was started
+	unlock func()
+}
+
+// embed starts the server. Nothing listens unless cfg says where.
+func embed(cfg Config) (_ *embedded, err error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fault.Hint(fault.New(fault.Unavailable, "queue folder: %w", err), "choose a folder that can be written")
+	}
+	unlock, err := disk.Lock(cfg.Dir)
+	if errors.Is(err, disk.ErrLocked) {
+		return nil, fault.Hint(fault.New(fault.Busy, "queue folder %s: %w", cfg.Dir, err),
+			"end the other bcc, or give this one another folder for its data")
+	}
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "lock the queue folder: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			unlock()
+		}
+	}()
+	e := &embedded{dir: cfg.Dir, unlock: unlock, log: &serverLog{log: cfg.Logger}, before: filled(cfg.Dir)}
+	options := &server.Options{
+		ServerName: "bcc",
+		DontListen: cfg.Listen == "",
+		NoSigs:     true,
+		NoLog:      true, // its own; ours is set below
+		MaxPayload: 1 << 20,
+
+		JetStream:              true,
+		StoreDir:               cfg.Dir, // its default is /tmp
+		SyncAlways:             true,    // its default is to sync every two minutes and to acknowledge at once
+		JetStreamMaxStore:      maxStoreBytes,
+		JetStreamMaxMemory:     maxMemoryBytes,
+		DisableJetStreamBanner: true,
+	}
+	if cfg.Listen != "" {
+		host, port, _ := net.SplitHostPort(cfg.Listen) // validated
+		options.Host = host
+		if options.Port, err = strconv.Atoi(port); err != nil {
+			return nil, fault.New(fault.Invalid, "queue: listen on %s: the port is no number", cfg.Listen)
+		}
+		options.Authorization = cfg.Token
+	}
+	if e.server, err = server.NewServer(options); err != nil {
+		return nil, fault.New(fault.Invalid, "queue: %w", err)
+	}
+	e.server.SetLoggerV2(e.log, false, false, false)
+	e.server.Start()
+	if !e.server.ReadyForConnections(4*patience) || !e.server.JetStreamEnabled() {
+		e.server.Shutdown()
+		e.server.WaitForShutdown()
+		return nil, fault.Hint(fault.New(fault.Unavailable, "start the queue in %s: %s", cfg.Dir, e.log.fatal()),
+			"is the folder writable, is there room on its disk, and is the port free?")
+	}
+	return e, nil
+}
+
+// close waits until everything is on the disk and nothing runs any more.
+func (e *embedded) close() error {
+	defer e.unlock()
+	e.server.Shutdown()
+	stopped := make(chan struct{})
+	go func() { e.server.WaitForShutdown(); close(stopped) }()
+	select {
+	case <-stopped:
+		return nil
+	case <-time.After(time.Minute): // the process is about to end: say so rather than hang
+		return fault.New(fault.Unavailable, "close the queue in %s: its server does not stop", e.dir)
+	}
+}
+
+// Addr returns where others may join the queue of this process, "" where nobody may.
+func (q *Queue) Addr() string {
+	if q.local == nil || q.cfg.Listen == "" {
+		return ""
+	}
+	return q.local.server.Addr().String()
+}
+
+// filled returns the lanes for which jobs lie in the folder.
+func filled(dir string) []string {
+	var names []string
+	for _, name := range streamNames {
+		blocks, _ := filepath.Glob(filepath.Join(streamDir(dir, name), "msgs", "*.blk"))
+		for _, b := range blocks {
+			if info, err := os.Stat(b); err == nil && info.Size() > 0 {
+				names = append(names, name)
+				break
+			}
+		}
+	}
+	return names
+}
+
+// streamDir is where the server keeps a stream of its only account.
+func streamDir(dir, name string) string {
+	return filepath.Join(dir, "jetstream", "$G", "streams", name)
+}

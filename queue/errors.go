@@ -1,0 +1,40 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"bcc/fault"
+)
+
+// unavailable says that the server did not do what was asked of it. A cancelled
+// context is passed on as what it is; a store that is full is Busy.
+func unavailable(err error, doing string) error {
+	if errors.Is(err, context.Canceled) {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if full(err) {
+		return fault.Hint(fault.New(fault.Busy, "%s: %w", doing, err),
+			"the queue's store is full: wait until jobs are done, or give it more room")
+	}
+	return fault.New(fault.Unavailable, "%s: %w", doing, err)
+}
+
+// full reports whether the server keeps no more because of a limit on its store. It
+// has no code for that, only the words of server/store.go.
+func full(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (strings.Contains(api.Description, "maximum bytes exceeded") ||
+		strings.Contains(api.Description, "maximum messages exceeded"))
+}
+
+// isThere reports whether the server refused a job because one of its ID is there.
+func isThere(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}

@@ -1,0 +1,102 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/fault"
+)
+
+// metrics counts what this process did, and at each scrape what is on the queue.
+type metrics struct {
+	registerer prometheus.Registerer
+	queue      *Queue
+	puts       *prometheus.CounterVec // by lane
+	taken      *prometheus.CounterVec // by lane
+	retaken    prometheus.Counter
+	ended      prometheus.Counter
+}
+
+var (
+	waitingDesc = prometheus.NewDesc("bcc_queue_jobs_waiting", "Jobs that were never taken.", []string{"lane"}, nil)
+	leasedDesc  = prometheus.NewDesc("bcc_queue_jobs_leased", "Jobs that were taken and are not done, those handed back included.", nil, nil)
+)
+
+func newMetrics(r prometheus.Registerer, q *Queue) (*metrics, error) {
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "bcc", Subsystem: "queue", Name: name, Help: help}
+	}
+	m := &metrics{
+		registerer: r,
+		queue:      q,
+		puts:       prometheus.NewCounterVec(counter("put_total", "Jobs put by this process that were not there yet."), []string{"lane"}),
+		taken:      prometheus.NewCounterVec(counter("taken_total", "Jobs taken by this process."), []string{"lane"}),
+		retaken:    prometheus.NewCounter(counter("redelivered_total", "Jobs taken by this process that had been taken before.")),
+		ended:      prometheus.NewCounter(counter("leases_lost_total", "Leases of this process that ended before the work did.")),
+	}
+	for _, l := range []Lane{Urgent, Routine} { // a rate needs a zero to begin with
+		m.puts.WithLabelValues(string(l))
+		m.taken.WithLabelValues(string(l))
+	}
+	if r == nil {
+		return m, nil
+	}
+	if err := r.Register(m); err != nil {
+		m.registerer = nil // what stands there is another queue's
+		return m, fault.New(fault.Invalid, "metrics of the queue: %w", err)
+	}
+	return m, nil
+}
+
+func (m *metrics) unregister() {
+	if m != nil && m.registerer != nil {
+		m.registerer.Unregister(m)
+	}
+}
+
+func (m *metrics) put(l Lane) { m.puts.WithLabelValues(string(l)).Inc() }
+func (m *metrics) lost()      { m.ended.Inc() }
+
+func (m *metrics) took(l *Lease) {
+	m.taken.WithLabelValues(string(l.Lane)).Inc()
+	if l.again {
+		m.retaken.Inc()
+	}
+}
+
+// Describe is of prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	ch <- waitingDesc
+	ch <- leasedDesc
+	m.puts.Describe(ch)
+	m.taken.Describe(ch)
+	m.retaken.Describe(ch)
+	m.ended.Describe(ch)
+}
+
+// Collect is of prometheus.Collector. A server that does not answer within a second
+// leaves out what is on it, and only that.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	m.puts.Collect(ch)
+	m.taken.Collect(ch)
+	m.retaken.Collect(ch)
+	m.ended.Collect(ch)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	b, err := m.queue.Backlog(ctx)
+	if err != nil {
+		if !errors.Is(err, errClosed) {
+			m.queue.log.Warn("queue not counted", "err", err)
+		}
+		return
+	}
+	gauge := func(d *prometheus.Desc, n int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	}
+	gauge(waitingDesc, b.Urgent, string(Urgent))
+	gauge(waitingDesc, b.Routine, string(Routine))
+	gauge(leasedDesc, b.Leased)
+}

@@ -1,0 +1,103 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"bcc/fault"
+)
+
+const (
+	// So many jobs are on their way to the server at once in one Put; takers are woken
+	// after each such part.
+	putPart = 512
+	// All Puts together; past it the client waits.
+	maxUnacknowledged = 1 << 16
+)
+
+// Put keeps the jobs: when it returns nil each of them is on the disk of the server,
+// and on those of most replicas. Where it fails some may be; to Put the same jobs
+// again is always safe, because one whose ID is there is dropped.
+//
+// Busy: the queue is full. Unavailable: the server does not answer.
+func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
+	for _, j := range jobs {
+		if err := j.validate(); err != nil {
+			return err
+		}
+	}
+	for start := 0; start < len(jobs); start += putPart {
+		part := jobs[start:min(start+putPart, len(jobs))]
+		kept, err := q.putPart(ctx, part)
+		if kept > 0 {
+			q.wake()
+		}
+		if err != nil {
+			return fmt.Errorf("%d of %d jobs kept: %w", start+kept, len(jobs), err)
+		}
+	}
+	return nil
+}
+
+// putPart sends all jobs, then waits for each.
+func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
+	sent := make([]jetstream.PubAckFuture, 0, len(jobs))
+	for _, j := range jobs {
+		ack, err := q.js.PublishMsgAsync(&nats.Msg{Subject: q.prefix(j.Lane) + j.ID, Data: j.Data},
+			jetstream.WithMsgID(j.ID),
+			jetstream.WithExpectLastSequencePerSubject(0), // none of that ID is there
+			jetstream.WithStallWait(patience))
+		if err != nil {
+			return kept, q.putFailed(j, err)
+		}
+		sent = append(sent, ack)
+	}
+	timer := time.NewTimer(2 * patience)
+	defer timer.Stop()
+	for i, ack := range sent {
+		timer.Reset(2 * patience) // since the one before: a slow disk is slow, not silent
+		select {
+		case <-ack.Ok():
+		case err = <-ack.Err():
+		case <-ctx.Done():
+			err = ctx.Err()
+		case <-timer.C:
+			err = errors.New("the server is silent")
+		case <-q.closing:
+			err = errClosed
+		}
+		if err != nil && !isThere(err) {
+			return kept, q.putFailed(jobs[i], err)
+		}
+		if err == nil {
+			q.met.put(jobs[i].Lane)
+		}
+		kept, err = kept+1, nil
+	}
+	return kept, nil
+}
+
+func (q *Queue) putFailed(j Job, err error) error {
+	return fault.Hint(unavailable(err, fmt.Sprintf("put job %s", j.ID)), "the same jobs may be put again")
+}
+
+func (q *Queue) prefix(name Lane) string {
+	for _, l := range q.lanes {
+		if l.name == name {
+			return l.prefix
+		}
+	}
+	return "" // validated
+}
+
+// wake tells all takers, on all machines, to look. Where the word is lost they look
+// after a second.
+func (q *Queue) wake() {
+	q.bell.ring() // ours at once
+	q.conn.Publish(wakeSubject, nil)
+}
