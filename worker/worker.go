@@ -1,4 +1,162 @@
 // Package worker takes jobs from the queue and gives them their meaning: it opens
 // the slide, walks it with detect, keeps the results in the store, and says how it
 // ended. It also looks at small pictures at once, for clients that wait.
+//
+// In: jobs of a cohort, slides in the store or at addresses, a model. Out: results
+// and ends in the store. It runs no engine itself: the scorer that it is given does,
+// for all workers and lookers together.
+//
+//	run.go      take ─► begin ─► walk ─► end, N at a time; beats; draining
+//	source.go   the slide: out of the store, or brought there from its address
+//	walk.go     known already? else once: detect ─► keep.go: results/<key>/ in the store
+//	degrade.go  what is given up under overload, and when
+//	looker.go   small pictures: room? known? else detect, in memory
+//
+// Results carry no name of the file they came from: they are found by content, and
+// whoever sends the same slide gets the same files.
 package worker
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/blob"
+	"bcc/cohort"
+	"bcc/detect"
+	"bcc/fault"
+	"bcc/queue"
+)
+
+// Queue gives jobs: queue.Queue.
+type Queue interface {
+	Take(ctx context.Context) (*queue.Lease, error)
+}
+
+// Fetcher brings slides from addresses, inside allowed lists: fetch.Fetcher.
+type Fetcher interface {
+	// Local returns the path of a file:// address; ok is false for others.
+	Local(address string) (path string, ok bool, err error)
+	// Fetch writes what lies at the address to w.
+	Fetch(ctx context.Context, address string, w io.Writer) (bytes int64, err error)
+}
+
+// Config says how a worker works.
+type Config struct {
+	// ID tells workers apart. Default: a random one.
+	ID string
+	// Jobs is the number of slides walked at once. Default 2: while one is opened or
+	// written the other is scored.
+	Jobs int
+	// Lease is the queue's lease of a job; it is beaten at a third of it. Default 30 s.
+	Lease time.Duration
+	// Drain is how long stopping may take. Default 20 s.
+	Drain time.Duration
+	// Attempts is how often a slide is begun before it counts as failed. Default 5.
+	Attempts int
+	// Pause is the time before the second attempt; it doubles with each, up to a
+	// minute. Default 2 s.
+	Pause time.Duration
+	// Scratch is a folder for slides being fetched and results being written. Default:
+	// that of the system for temporary files. What a killed worker left in it is
+	// cleared away.
+	Scratch string
+
+	// Degrade says when routine slides are looked at less closely.
+	Degrade Degrade
+	// Pressure returns the backlog as time until nothing is left: that of
+	// cohort.Ledger.Load. Default nil: there is none.
+	Pressure func() time.Duration
+
+	// RSS returns the memory of this process, bytes, for those who look. Default nil.
+	RSS func() uint64
+
+	Logger     *slog.Logger          // default nil: nobody hears
+	Registerer prometheus.Registerer // default nil: no metrics
+}
+
+// DefaultConfig returns the defaults.
+func DefaultConfig() Config {
+	return Config{
+		Jobs: 2, Lease: 30 * time.Second, Drain: 20 * time.Second, Attempts: 5, Pause: 2 * time.Second,
+		Degrade: Degrade{Overlap: 30 * time.Minute, Coarse: 2 * time.Hour, Sustained: time.Minute},
+	}
+}
+
+// Validate returns every problem at once.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fault.New(fault.Invalid, format, args...))
+		}
+	}
+	bad(c.Jobs < 1 || c.Jobs > 1024, "%d slides at once: want 1 to 1024", c.Jobs)
+	bad(c.Lease < 100*time.Millisecond, "lease of %v: want 100ms or more", c.Lease)
+	bad(c.Drain <= 0, "%v to stop: want more than 0", c.Drain)
+	bad(c.Attempts < 1, "%d attempts: want 1 or more", c.Attempts)
+	bad(c.Pause < 0, "pause of %v before another attempt", c.Pause)
+	bad(c.Degrade.Overlap < 0 || c.Degrade.Coarse < 0 || c.Degrade.Sustained < 0, "degrading at a negative time: %+v", c.Degrade)
+	return errors.Join(errs...)
+}
+
+// Worker walks the slides of cohorts.
+type Worker struct {
+	cfg      Config
+	model    Model
+	detector *detect.Detector
+	store    blob.Store
+	queue    Queue
+	desk     *cohort.Desk
+	fetch    Fetcher
+	log      *slog.Logger
+	metrics  *metrics
+	started  time.Time
+
+	once    once  // results being made
+	share   share // who gets the worker's time
+	patches atomic.Int64
+	pace    pace
+
+	mu      sync.Mutex
+	walks   map[*walk]struct{}
+	pressed pressed
+}
+
+// New returns a worker that does nothing until Run. fetcher may be nil: then slides
+// at addresses fail.
+func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetcher Fetcher) (*Worker, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fault.New(fault.Invalid, "worker: %w", err)
+	}
+	if cfg.ID == "" {
+		cfg.ID = rand.Text()[:12]
+	}
+	if cfg.Scratch == "" {
+		cfg.Scratch = os.TempDir()
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	d, err := detect.New(m.Detect, m.Scorer)
+	if err != nil {
+		return nil, err
+	}
+	met, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	return &Worker{
+		cfg: cfg, model: m, detector: d, store: store, queue: q, desk: desk, fetch: fetcher,
+		log: cfg.Logger.With("worker_id", cfg.ID), metrics: met, started: time.Now().UTC(),
+		walks: map[*walk]struct{}{},
+	}, nil
+}

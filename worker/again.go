@@ -1,0 +1,45 @@
+package worker
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"bcc/cohort"
+	"bcc/fault"
+	"bcc/slide"
+)
+
+// maxPause is the longest time between two attempts.
+const maxPause = time.Minute
+
+// retries reports whether the same work may succeed later: the table of fault says so.
+func retries(err error) bool { return fault.Of(err).Meaning().Retry }
+
+// pause returns how long to wait after the attempt, from 1: twice as long after each,
+// and never the same for two slides that failed together.
+func pause(base time.Duration, attempt int) time.Duration {
+	d := base
+	for range min(attempt, 30) - 1 {
+		d = min(2*d, maxPause)
+	}
+	d = min(d, maxPause)
+	return d/2 + rand.N(d/2+1)
+}
+
+// inWords puts errors into the words of the API where a lower room has those of the
+// command line.
+func inWords(err error) error {
+	if errors.Is(err, slide.ErrNoMPP) {
+		return fault.Hint(fault.New(fault.Invalid, "%w", err), "give the scale of level 0 in µm per pixel as mpp_um, for example 0.5")
+	}
+	return err
+}
+
+// failed is the end of a slide that err kept from its result.
+func failed(err error) cohort.End {
+	kind := fault.Of(err)
+	return cohort.End{State: cohort.Failed, Problem: &cohort.Problem{
+		Kind: kind.String(), Code: kind.Meaning().Status, Message: err.Error(), Hint: fault.HintOf(err),
+	}}
+}

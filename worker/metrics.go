@@ -1,0 +1,88 @@
+package worker
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/report"
+)
+
+// metrics are shared by all workers and lookers of a process.
+type metrics struct {
+	slides   *prometheus.CounterVec   // by end
+	patches  *prometheus.CounterVec   // by lane
+	cache    *prometheus.CounterVec   // by lane, answer
+	retries  *prometheus.CounterVec   // by kind of error
+	degraded *prometheus.CounterVec   // by what was given up
+	took     *prometheus.HistogramVec // by end
+	steps    *prometheus.HistogramVec // by step
+	walking  prometheus.Gauge
+	level    prometheus.Gauge
+
+	looks    *prometheus.CounterVec // by end
+	lookTook prometheus.Histogram
+	lookRoom prometheus.Gauge
+}
+
+// Lanes: slides of cohorts, and pictures that somebody waits for.
+const (
+	durable = "durable"
+	direct  = "direct"
+)
+
+// newMetrics registers the metrics, or takes those that another worker of this
+// process has registered. A nil reg: nobody reads them.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	slow := prometheus.ExponentialBuckets(0.25, 2, 14) // to 34 min
+	fast := prometheus.ExponentialBuckets(0.001, 2, 14)
+	m, errs := &metrics{}, []error{}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c, err := shared(reg, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
+		errs = append(errs, err)
+		return c
+	}
+	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		c, err := shared(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels))
+		errs = append(errs, err)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		c, err := shared(reg, prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}))
+		errs = append(errs, err)
+		return c
+	}
+	m.slides = counter("bcc_slides_total", "Slides of cohorts by how they ended here.", "end")
+	m.patches = counter("bcc_patches_total", "Patches scored.", "lane")
+	m.cache = counter("bcc_result_cache_total", "Results asked for before work was begun: hit, miss, or poisoned where the checksum did not fit.", "lane", "answer")
+	m.retries = counter("bcc_slide_retries_total", "Attempts at slides that are to be made again.", "kind")
+	m.degraded = counter("bcc_degraded_slides_total", "Slides looked at less closely than asked, by what was given up.", "what")
+	m.took = histogram("bcc_slide_seconds", "Time from taking a slide to its end.", slow, "end")
+	m.steps = histogram("bcc_step_seconds", "Time of the steps of a walk.", slow, "step")
+	m.walking = gauge("bcc_slides_walking", "Slides being walked in this process.")
+	m.level = gauge("bcc_degrade_level", "What routine slides give up: 0 nothing, 1 overlap, 2 also what a coarse pass finds unsuspicious.")
+	m.looks = counter("bcc_looks_total", "Small pictures by how they were answered.", "end")
+	m.lookTook = histogram("bcc_look_seconds", "Time of looking at a small picture, results from memory left out.", fast).WithLabelValues().(prometheus.Histogram)
+	m.lookRoom = gauge("bcc_look_limit_patches", "Patches of small pictures that may be in flight.")
+	return m, errors.Join(errs...)
+}
+
+// shared registers c, or returns what was registered as the same before.
+func shared[T prometheus.Collector](reg prometheus.Registerer, c T) (T, error) {
+	if reg == nil {
+		return c, nil
+	}
+	err := reg.Register(c)
+	if there, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if old, ok := there.ExistingCollector.(T); ok {
+			return old, nil
+		}
+	}
+	return c, err
+}
+
+func (m *metrics) stepped(t report.Timing) {
+	m.steps.WithLabelValues("overview").Observe(t.OverviewS)
+	m.steps.WithLabelValues("inference").Observe(t.InferenceS)
+	m.steps.WithLabelValues("aggregate").Observe(t.AggregateS)
+}

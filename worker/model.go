@@ -1,0 +1,51 @@
+package worker
+
+import (
+	"slices"
+
+	"bcc/cohort"
+	"bcc/detect"
+	"bcc/wsi"
+)
+
+// Model is what slides are looked at with. Workers and Lookers share one, so that
+// patches of slides and of pictures fill the same batches.
+type Model struct {
+	Detect detect.Config // as the model's card and the server's settings have it
+	Scorer detect.Scorer // infer.Batcher
+
+	Runners int      // patches of Detect.Patch.SizePx are scored by so many at once
+	Devices []string // where, for people
+	// Degraded says in words what of it is not as it should be now: a lost device.
+	// Default nil: nothing ever.
+	Degraded func() []string
+}
+
+// words returns what is not as it should be now.
+func (m Model) words() []string {
+	if m.Degraded == nil {
+		return nil
+	}
+	return m.Degraded()
+}
+
+// asked puts what a client asks for in place of the server's settings.
+func asked(c *detect.Config, p cohort.Parameters) {
+	if p.Threshold != nil {
+		c.Aggregate = c.Aggregate.WithThreshold(*p.Threshold)
+	}
+	if p.Overlap != nil {
+		c.Patch.Overlap = *p.Overlap
+	}
+	if p.MinTissue != nil {
+		c.Patch.MinTissue = *p.MinTissue
+	}
+}
+
+// scale is the scale that a client gives; zero: as the file says.
+func scale(p cohort.Parameters) wsi.MPP { return wsi.MPP{X: p.MPPUM, Y: p.MPPUM} }
+
+// say adds words to those said in every result.
+func say(c *detect.Config, words ...string) {
+	c.Degraded = append(slices.Clip(c.Degraded), words...)
+}

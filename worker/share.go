@@ -1,0 +1,47 @@
+package worker
+
+import (
+	"sync"
+	"time"
+)
+
+// share divides the worker's time among the slides that it walks at once: two
+// that are walked side by side for a minute took half a minute each. The zero value
+// is ready.
+type share struct {
+	mu   sync.Mutex
+	busy int
+	last time.Time
+	each time.Duration // what one that was there from the beginning would have got
+}
+
+// begin adds a slide; end, called once, returns its part.
+func (s *share) begin() (end func() time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pass()
+	s.busy++
+	from := s.each
+	return func() time.Duration {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.pass()
+		s.busy--
+		return s.each - from
+	}
+}
+
+func (s *share) pass() {
+	now := time.Now()
+	if s.busy > 0 {
+		s.each += now.Sub(s.last) / time.Duration(s.busy)
+	}
+	s.last = now
+}
+
+// walking returns how many slides there are now.
+func (s *share) walking() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy
+}

@@ -1,0 +1,145 @@
+package worker
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"os"
+
+	"bcc/blob"
+	"bcc/cohort"
+	"bcc/detect"
+	"bcc/fault"
+)
+
+// source is an open slide of the store.
+type source struct {
+	detect.Source
+	object *blob.Object
+	sha256 string
+}
+
+func slideKey(sha256 string) string { return "slides/" + sha256 }
+
+// open opens the slide of a task, which it brings into the store first where it lies
+// elsewhere.
+func (w *Worker) open(ctx context.Context, t cohort.Task) (*source, error) {
+	sha := t.Slide.SHA256
+	if sha == "" {
+		var err error
+		if sha, err = w.bring(ctx, t.Slide.URL); err != nil {
+			return nil, err
+		}
+	}
+	o, err := w.store.Open(ctx, slideKey(sha))
+	if err != nil && fault.Of(err) == fault.NotFound {
+		return nil, fault.Hint(fault.New(fault.NotFound, "the slide is not in the store"), "send it again")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		Source: detect.Source{
+			ReaderAt: o, Size: o.Size, Name: neutral(sha), MPP: scale(t.Slide.Parameters),
+			SHA256: func() (string, error) { return sha, nil },
+		},
+		object: o, sha256: sha,
+	}, nil
+}
+
+func (s *source) close() { s.object.Close() }
+
+// bring fetches a slide, hashing it on its way, and gives it to the store.
+func (w *Worker) bring(ctx context.Context, address string) (sha string, err error) {
+	if w.fetch == nil {
+		return "", fault.New(fault.Unsupported, "slides at addresses are not fetched here")
+	}
+	f, err := os.CreateTemp(w.cfg.Scratch, scratchMark+"slide-*")
+	if err != nil {
+		return "", scratchError(err)
+	}
+	defer func() { // where the store has taken it, it is not there any more
+		f.Close()
+		os.Remove(f.Name())
+	}()
+	h := sha256.New()
+	if err := w.read(ctx, address, io.MultiWriter(h, file{f})); err != nil {
+		return "", err
+	}
+	if err := f.Close(); err != nil {
+		return "", scratchError(err)
+	}
+	sha = hex.EncodeToString(h.Sum(nil))
+	there, err := blob.Exists(ctx, w.store, slideKey(sha))
+	if err != nil || there {
+		return sha, err
+	}
+	return sha, w.store.Adopt(ctx, slideKey(sha), f.Name())
+}
+
+// read writes what lies at the address to to: files of this machine by copying, for
+// the store may not take them away.
+func (w *Worker) read(ctx context.Context, address string, to io.Writer) error {
+	path, local, err := w.fetch.Local(address)
+	if err != nil {
+		return err
+	}
+	if !local {
+		_, err = w.fetch.Fetch(ctx, address, to)
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		kind := fault.Unavailable
+		if errors.Is(err, os.ErrNotExist) {
+			kind = fault.NotFound
+		}
+		return fault.New(kind, "open the slide's file: %w", bare(err))
+	}
+	defer f.Close()
+	if _, err := io.Copy(to, reader{ctx, f}); err != nil {
+		if fault.Of(err) != fault.Internal || ctx.Err() != nil {
+			return err
+		}
+		return fault.New(fault.Unavailable, "read the slide's file: %w", bare(err))
+	}
+	return nil
+}
+
+// bare returns what is wrong without the path, which may name a patient.
+func bare(err error) error {
+	if p, ok := errors.AsType[*os.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// file tells a full disk from what else can go wrong while a slide is brought.
+type file struct{ *os.File }
+
+func (f file) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	if err != nil {
+		err = scratchError(err)
+	}
+	return n, err
+}
+
+func scratchError(err error) error {
+	return fault.Hint(fault.New(fault.Unavailable, "write to the scratch folder: %w", bare(err)), "the disk may be full")
+}
+
+// reader stops where ctx ends.
+type reader struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (r reader) Read(b []byte) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.r.Read(b)
+}

@@ -1,0 +1,117 @@
+package worker
+
+import (
+	"context"
+	"runtime/debug"
+	"slices"
+	"time"
+
+	"bcc/cohort"
+	"bcc/detect"
+	"bcc/fault"
+	"bcc/queue"
+	"bcc/report"
+)
+
+// walk brings a slide to its end. Where it fails, the end holds what is known of the
+// slide. It never panics: a slide must not take the others down.
+func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			w.log.Error("a walk broke down", "slide_id", t.SlideID, "panic", p, "stack", string(debug.Stack()))
+			err = fault.New(fault.Internal, "the program broke down on this slide: %v", p)
+		}
+	}()
+	src, err := w.open(ctx, t)
+	if err != nil {
+		return end, err
+	}
+	defer src.close()
+	end.SHA256 = src.sha256
+
+	full, err := w.plan(src, t.Slide.Parameters, levelFull, nil)
+	if err != nil {
+		return end, err
+	}
+	level := levelFull
+	if t.Priority != queue.Urgent {
+		level = w.level(time.Now())
+	}
+	now, err := w.plan(src, t.Slide.Parameters, level, w.model.words())
+	if err != nil {
+		return end, err
+	}
+	// A result that nothing was left out of answers also for one where it would be.
+	if now.key != full.key {
+		if r, ok := w.kept(ctx, full.key); ok {
+			return found(end, full.key, r, true), nil
+		}
+	}
+	leave, err := w.once.enter(ctx, now.key)
+	if err != nil {
+		return end, err
+	}
+	defer leave()
+	if r, ok := w.kept(ctx, now.key); ok {
+		return found(end, now.key, r, true), nil
+	}
+	for _, what := range now.gaveUp {
+		w.metrics.degraded.WithLabelValues(what).Inc()
+	}
+	r, err := w.compute(ctx, now, src, t)
+	if err != nil {
+		return end, err
+	}
+	return found(end, now.key, r, false), nil
+}
+
+// plan is how a slide will be looked at, and where the result will lie.
+type plan struct {
+	detector *detect.Detector
+	key      string
+	gaveUp   []string
+}
+
+func (w *Worker) plan(src *source, p cohort.Parameters, level int, words []string) (plan, error) {
+	var out plan
+	var all []string
+	d, err := w.detector.With(func(c *detect.Config) {
+		asked(c, p)
+		what, why := giveUp(c, level)
+		out.gaveUp, all = what, slices.Concat(words, why)
+		say(c, all...)
+	})
+	if err != nil {
+		return plan{}, err
+	}
+	out.detector = d
+	out.key = keyed{
+		Slide: src.sha256, Model: w.model.Detect.Model.SHA256, Version: w.model.Detect.Program.Version,
+		Parameters: d.Parameters(src.MPP), Degraded: slices.Concat(w.model.Detect.Degraded, all),
+	}.key()
+	return out, nil
+}
+
+// found fills in what a result says.
+func found(end cohort.End, key string, r report.Result, cached bool) cohort.End {
+	end.State, end.Result, end.Cached = cohort.Done, key, cached
+	end.Prediction, end.Score, end.Confidence = string(r.Prediction), r.Score, r.Confidence
+	end.Lesions, end.Patches, end.Degraded = len(r.Lesions), r.Tissue.Patches, r.Degraded
+	return end
+}
+
+// watcher tells the desk how far a slide is.
+type watcher struct {
+	w *Worker
+	t cohort.Task
+}
+
+func (v watcher) Planned(_ string, patches int) { v.w.desk.Planned(v.t, patches) }
+
+func (v watcher) Scored(_ string, patches int) {
+	v.w.patches.Add(int64(patches))
+	v.w.metrics.patches.WithLabelValues(durable).Add(float64(patches))
+	v.w.desk.Scored(v.t, patches)
+}
+
+func (watcher) Ended(detect.End) {}
