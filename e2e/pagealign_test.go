@@ -1,0 +1,268 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/csv"
+	"image"
+	"image/png"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// settled waits until the viewer rests and all tiles that it shows are there.
+func (b *browser) settled() {
+	b.t.Helper()
+	b.until(`(() => {
+		const osd = document.querySelector(".stage").osd, w = osd.world;
+		return w.getItemCount() === 2 && [0, 1].every((i) => w.getItemAt(i).getFullyLoaded()) && !osd.isAnimating?.() && !w.needsDraw();
+	})()`, 20*time.Second)
+	time.Sleep(150 * time.Millisecond) // drawn with the next frame
+}
+
+// sight is how level-0 pixels lie on the screen, as the viewer says: screen = k × level 0 + (x, y).
+type sight struct {
+	X, Y, K                  float64
+	Left, Top, Right, Bottom float64 // of the picture's frame
+}
+
+// look shows the level-0 point in the middle at k screen pixels a level-0 pixel.
+func (b *browser) look(x, y, k float64) sight {
+	b.t.Helper()
+	f := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	eval[int](b, `(() => {
+		const osd = document.querySelector(".stage").osd, im = osd.world.getItemAt(0), P = OpenSeadragon.Point;
+		osd.viewport.zoomTo(im.imageToViewportZoom(`+f(k)+`), null, true);
+		osd.viewport.panTo(im.imageToViewportCoordinates(new P(`+f(x)+`, `+f(y)+`)), true);
+		return 1;
+	})()`)
+	b.settled()
+	return eval[sight](b, `(() => {
+		const osd = document.querySelector(".stage").osd, im = osd.world.getItemAt(0), P = OpenSeadragon.Point, r = osd.canvas.getBoundingClientRect();
+		const a = im.imageToViewerElementCoordinates(new P(0, 0)), z = im.imageToViewerElementCoordinates(new P(1000, 1000));
+		return {X: r.left + a.x, Y: r.top + a.y, K: (z.x - a.x) / 1000, Left: r.left, Top: r.top, Right: r.right, Bottom: Math.min(r.bottom, innerHeight)};
+	})()`)
+}
+
+// slider moves one of the viewer's sliders.
+func (b *browser) slider(name string, value string) {
+	b.t.Helper()
+	eval[int](b, `(() => {
+		const input = [...document.querySelectorAll(".stage label")].find((l) => l.textContent === "`+name+`").control;
+		input.value = "`+value+`";
+		input.dispatchEvent(new Event("input"));
+		return 1;
+	})()`)
+	time.Sleep(300 * time.Millisecond) // the threshold waits for the hand to rest
+	b.settled()
+}
+
+func (b *browser) picture() image.Image {
+	b.t.Helper()
+	m, err := png.Decode(bytes.NewReader(b.screenshot()))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return m
+}
+
+// aligned compares the screen with the truth at every zoom: the slide with the pixels
+// it was made of, the edges of the heat map with the patches.
+func aligned(b *browser, truthFile string) {
+	t := b.t
+	t.Helper()
+	truth := readTruth(t, truthFile)
+	rows := patchRows(t, eval[string](b, `fetch(location.hash.replace(/^#/, "") + "/patches.csv").then((r) => r.text())`))
+	// Whatever lies over the picture would be taken for it.
+	eval[int](b, `(() => { for (const e of document.querySelectorAll(".zoom, .navigator, .scalebar, .outlines")) e.style.visibility = "hidden"; window.scrollTo(0, 0); return 1; })()`)
+	defer eval[int](b, `(() => { for (const e of document.querySelectorAll(".zoom, .navigator, .scalebar, .outlines")) e.style.visibility = ""; return 1; })()`)
+	b.slider("Shown from", "0")
+	for _, k := range []float64{0.17, 0.25, 0.4, 0.5, 0.83, 1, 2, 4} {
+		// The left end of the middle row of patches stands in the middle.
+		r := rows[len(rows)/2]
+		b.slider("Heat map", "100")
+		s := b.look(float64(r.x0), float64(r.y)+float64(r.h)/2, k)
+		over := b.picture()
+		b.slider("Heat map", "0")
+		under := b.picture()
+		if math.Abs(s.K-k) > 1e-3*k && k < 4 {
+			t.Errorf("the viewer shows %v screen pixels a slide's pixel, want %v", s.K, k)
+		}
+		edges, worst := heatEdges(t, s, rows, over, under)
+		dx, dy := truth.shift(s, under)
+		t.Logf("%.2f screen pixels a pixel: %d edges of the heat map within %.2f px; slide off by (%.2f, %.2f) px", s.K, edges, worst, dx, dy)
+		if edges == 0 {
+			t.Errorf("at %.2f no edge of the heat map is in sight", s.K)
+		}
+		if worst > 1 {
+			t.Errorf("at %.2f an edge of the heat map is off by %.2f screen pixels", s.K, worst)
+		}
+		if math.Hypot(dx, dy) > 1 {
+			t.Errorf("at %.2f the slide is off by (%.2f, %.2f) screen pixels", s.K, dx, dy)
+		}
+	}
+	b.slider("Heat map", "45")
+	b.slider("Shown from", "0.2")
+}
+
+// patchRow is one row of the grid from its first patch to its last, where none is missing between.
+type patchRow struct{ x0, x1, y, h int }
+
+func patchRows(t *testing.T, text string) []patchRow {
+	t.Helper()
+	table, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || len(table) < 10 {
+		t.Fatalf("patches.csv: %v\n%.300s", err, text)
+	}
+	var rows []patchRow
+	for _, line := range table[1:] {
+		var n [4]int
+		for i := range n {
+			if n[i], err = strconv.Atoi(line[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if last := len(rows) - 1; last >= 0 && rows[last].y == n[1] && rows[last].x1 == n[0] {
+			rows[last].x1 += n[2]
+		} else {
+			rows = append(rows, patchRow{n[0], n[0] + n[2], n[1], n[3]})
+		}
+	}
+	return rows
+}
+
+// heatEdges finds the ends of each row of patches on the screen, where the picture
+// with the heat map begins to differ from that without, and returns how many it saw
+// and the largest distance from where they belong.
+func heatEdges(t *testing.T, s sight, rows []patchRow, over, under image.Image) (n int, worst float64) {
+	t.Helper()
+	differs := func(x, y int) bool {
+		r0, g0, b0, _ := over.At(x, y).RGBA()
+		r1, g1, b1, _ := under.At(x, y).RGBA()
+		far := func(a, b uint32) bool { return max(a, b)-min(a, b) > 24<<8 }
+		return far(r0, r1) || far(g0, g1) || far(b0, b1)
+	}
+	const margin = 12 // screen pixels looked at on each side
+	for _, r := range rows {
+		y := int(s.Y + s.K*(float64(r.y)+float64(r.h)/2))
+		if float64(y) < s.Top+2 || float64(y) > s.Bottom-2 || s.K*float64(r.h) < 2*margin {
+			continue
+		}
+		for _, e := range []struct {
+			at   int
+			side int // in which direction the heat map lies
+		}{{r.x0, +1}, {r.x1, -1}} {
+			want := s.X + s.K*float64(e.at)
+			if want < s.Left+margin+2 || want > s.Right-margin-2 {
+				continue
+			}
+			// From outside inwards: the first pixel from which all are covered. Its outer border is the edge.
+			x := int(math.Floor(want)) - e.side*margin
+			if differs(x, y) {
+				continue // a row above or below reaches further: not this row's edge
+			}
+			for x != int(math.Floor(want))+e.side*margin && !differs(x, y) {
+				x += e.side
+			}
+			found := float64(x)
+			if e.side < 0 {
+				found++
+			}
+			n++
+			worst = max(worst, math.Abs(found-want))
+		}
+	}
+	return n, worst
+}
+
+// sums is a picture in grey as sums over rectangles, so that any may be averaged at once.
+type sums struct {
+	w, h int
+	s    []float64 // (w+1) × (h+1)
+}
+
+func readTruth(t *testing.T, file string) *sums {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m, err := png.Decode(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, h := m.Bounds().Dx(), m.Bounds().Dy()
+	out := &sums{w, h, make([]float64, (w+1)*(h+1))}
+	for y := range h {
+		line := 0.0
+		for x := range w {
+			line += grey(m, x, y)
+			out.s[(y+1)*(w+1)+x+1] = out.s[y*(w+1)+x+1] + line
+		}
+	}
+	return out
+}
+
+func grey(m image.Image, x, y int) float64 {
+	r, g, b, _ := m.At(x, y).RGBA()
+	return float64(r+g+b) / (3 * 257)
+}
+
+// upTo is the sum of all left of x and above y, which may lie between pixels.
+func (a *sums) upTo(x, y float64) float64 {
+	x, y = min(max(x, 0), float64(a.w)), min(max(y, 0), float64(a.h))
+	i, j := min(int(x), a.w-1), min(int(y), a.h-1)
+	u, v := x-float64(i), y-float64(j)
+	at := func(i, j int) float64 { return a.s[j*(a.w+1)+i] }
+	return (1-u)*(1-v)*at(i, j) + u*(1-v)*at(i+1, j) + (1-u)*v*at(i, j+1) + u*v*at(i+1, j+1)
+}
+
+func (a *sums) mean(x0, y0, x1, y1 float64) float64 {
+	return (a.upTo(x1, y1) - a.upTo(x0, y1) - a.upTo(x1, y0) + a.upTo(x0, y0)) / ((x1 - x0) * (y1 - y0))
+}
+
+// shift returns by how many screen pixels the slide on the screen lies off: the best of
+// all whole shifts, refined by a parabola through it and its neighbours.
+func (a *sums) shift(s sight, screen image.Image) (dx, dy float64) {
+	const reach, side = 4, 240
+	cx, cy := int(s.Left+s.Right)/2-side/2, int(s.Top+s.Bottom)/2-side/2
+	want := make([]float64, side*side)
+	wide := max(1/s.K, 1) // what a screen pixel shows; no less than a pixel of the slide
+	for j := range side {
+		for i := range side {
+			x, y := (float64(cx+i)+0.5-s.X)/s.K, (float64(cy+j)+0.5-s.Y)/s.K
+			want[j*side+i] = a.mean(x-wide/2, y-wide/2, x+wide/2, y+wide/2)
+		}
+	}
+	seen := make([]float64, (side+2*reach)*(side+2*reach))
+	for j := range side + 2*reach {
+		for i := range side + 2*reach {
+			seen[j*(side+2*reach)+i] = grey(screen, cx+i-reach, cy+j-reach)
+		}
+	}
+	cost := func(ox, oy int) (sum float64) {
+		for j := range side {
+			for i := range side {
+				d := seen[(j+oy+reach)*(side+2*reach)+i+ox+reach] - want[j*side+i]
+				sum += d * d
+			}
+		}
+		return sum
+	}
+	best, bx, by := math.Inf(1), 0, 0
+	for oy := -reach + 1; oy < reach; oy++ {
+		for ox := -reach + 1; ox < reach; ox++ {
+			if c := cost(ox, oy); c < best {
+				best, bx, by = c, ox, oy
+			}
+		}
+	}
+	vertex := func(l, m, r float64) float64 { return (l - r) / (2 * (l - 2*m + r)) }
+	return float64(bx) + vertex(cost(bx-1, by), best, cost(bx+1, by)), float64(by) + vertex(cost(bx, by-1), best, cost(bx, by+1))
+}
