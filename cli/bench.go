@@ -21,11 +21,11 @@ import (
 func newBench(std Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure this machine: the walk against the bare engine, the reader against the bare codec",
+		Short: "Measure this machine: the walk and the server against the bare engine, the reader against the bare codec",
 		Args:  none,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchDetect(std), newBenchRead(std), newBenchTrain(std), newBenchTruth(std), newBenchBundle(std))
+	cmd.AddCommand(newBenchDetect(std), newBenchRead(std), newBenchPredict(std), newBenchLoad(std), newBenchTrain(std), newBenchTruth(std), newBenchBundle(std))
 	return cmd
 }
 

@@ -39,6 +39,9 @@ func newBenchBundle(std Streams) *cobra.Command {
 	return cmd
 }
 
+// benchNet is how networks with random weights are built: the same ones each time.
+var benchNet = net.Config{Seed: 1}
+
 // benchBundle returns a network of the table with random weights, which cost the
 // engine as much as trained ones, or the bundle of that name or folder.
 func benchBundle(name string) (*model.Bundle, error) {
@@ -50,7 +53,7 @@ func benchBundle(name string) (*model.Bundle, error) {
 		}
 		return b, err
 	}
-	n, err := net.Build(name, net.Config{Seed: 1})
+	n, err := net.Build(name, benchNet)
 	if err != nil {
 		return nil, err
 	}

@@ -142,9 +142,7 @@ func (f *benchTrainFlags) task(name string) (bench.Task, error) {
 	}
 	t.Weights, t.Batch = n.Weights, defaultPatches
 	t.Program, err = net.Train(name, c, programStages)
-	if blocks, ok := map[string][]int{
-		"resnet18": {2, 2, 2, 2}, "resnet10-slim": {1, 1, 1, 1}, "resnet18-slim": {2, 2, 2, 2},
-	}[name]; ok {
+	if blocks, ok := basicBlocks[name]; ok {
 		t.Theirs = map[string]any{"task": "cnn", "patch_px": 224, "blocks": blocks, "first": n.Graph.Params()[0].Shape[0], "slim": strings.HasSuffix(name, "-slim")}
 	}
 	if slices.Contains([]string{"resnet18", "resnet34", "resnet50"}, name) {
