@@ -6,9 +6,10 @@
 # make models remake the bundles under models/; bcc-demo is trained (half an hour)
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
 # make e2e-s3 the store's tests against a real S3 server on this machine (builds versity gateway into .deps/)
+# make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean
+.PHONY: help setup setup-mpi build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean e2e-clients
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -68,6 +69,9 @@ e2e-s3:
 
 oracle: setup
 	go test -tags oracle ./slide/... ./grad/...
+
+e2e-clients: build
+	@bash scripts/clients.sh
 
 clean:
 	rm -rf bin out
