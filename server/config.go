@@ -16,6 +16,7 @@ import (
 	"bcc/fault"
 	"bcc/model"
 	"bcc/slide"
+	"bcc/wsi"
 )
 
 // Ledger keeps account of cohorts: *cohort.Ledger.
@@ -59,10 +60,11 @@ type Config struct {
 	Limiter  Limiter  // nil: no limits a key
 	Fetcher  Fetcher  // nil: addresses are refused
 	Model    Model
-	Machine  func() Machine  // what this machine has and uses; nil: unknown
-	Degraded func() []string // what is not as it should be, in words; nil: nothing
-	Workers  int             // wanted, for /machine
-	Slide    slide.Config    // codecs, for headers and tiles
+	Machine  func() Machine                                       // what this machine has and uses; nil: unknown
+	Degraded func() []string                                      // what is not as it should be, in words; nil: nothing
+	Workers  int                                                  // wanted, for /machine
+	Slide    slide.Config                                         // codecs, for headers and tiles
+	Resample func(dst, src []byte, srcW, srcH int, x, y wsi.Taps) // for tiles; nil: wsi.Resample, a tenth as fast as native/pixel
 	Registry *prometheus.Registry
 	Logger   *slog.Logger
 	Audit    io.Writer // one JSON line a decision; nil: none

@@ -70,3 +70,12 @@ func shut(conn net.Conn) {
 	}
 	_ = conn.Close()
 }
+
+// closeIdle closes what waits for a request: nobody would answer one any more.
+func (c *conns) closeIdle() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.idle.Front(); e != nil; e = e.Next() {
+		shut(e.Value.(net.Conn))
+	}
+}

@@ -133,8 +133,8 @@ func notFound(what string) error {
 	return refuse(http.StatusNotFound, "", "no such %s", what)
 }
 
-// errRefused is what a Fetcher's error is where an address is on no list.
-var errRefused = errors.New("the address is on no list")
+// ErrRefused is what a Fetcher's error is where an address is on no list.
+var ErrRefused = errors.New("the address is on no list")
 
 // limitError turns what the limiter says into an answer.
 func limitError(err error) error {

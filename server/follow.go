@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"sync"
+	"time"
 
 	"bcc/auth"
 	"bcc/cohort"
@@ -44,15 +45,22 @@ func (f *followers) watch(id, request string, who auth.Principal) {
 			case e.Kind == cohort.EventSlide && e.Slide != nil:
 				f.ended(*e.Slide, ends, request, who)
 			case e.Kind == cohort.EventSnapshot && e.Summary != nil:
-				f.catchUp(id, e.Summary.Counts.Submitted, ends, request, who)
+				f.catchUp(f.ctx, id, ends, request, who)
 			}
+		}
+		if f.ctx.Err() != nil { // what has been answered stands in the audit log too
+			ctx, stop := context.WithTimeout(context.WithoutCancel(f.ctx), lastLook)
+			defer stop()
+			f.catchUp(ctx, id, ends, request, who)
 		}
 	})
 }
 
-func (f *followers) catchUp(id string, slides int, ends map[int]bool, request string, who auth.Principal) {
-	for at := 0; at < slides; {
-		page, err := f.s.cfg.Ledger.Slides(f.ctx, id, at, defaultPage)
+const lastLook = 2 * time.Second
+
+func (f *followers) catchUp(ctx context.Context, id string, ends map[int]bool, request string, who auth.Principal) {
+	for at := 0; ; {
+		page, err := f.s.cfg.Ledger.Slides(ctx, id, at, defaultPage)
 		if err != nil || len(page) == 0 {
 			return
 		}

@@ -399,7 +399,9 @@ func (s *site) do(t testing.TB, method, path string, body io.Reader, header ...s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer{res.StatusCode, res.Header, data}
+	a := answer{res.StatusCode, res.Header, data}
+	conforms(t, r, a)
+	return a
 }
 
 func (s *site) get(t testing.TB, path string, header ...string) answer {

@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// lastWord is how long a fresh connection has for its first request at the end.
+const lastWord = 200 * time.Millisecond
+
 // Run answers requests that come in on l until ctx ends. Then readiness goes first,
 // event streams say good-bye, requests on their way may finish for Config.Drain, and
 // what is left is cut off. Run closes the server. TLS is the listener's business.
@@ -26,6 +29,10 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		Protocols:         protocols,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug), // handshakes and panics of strangers
 	}
+	h.RegisterOnShutdown(func() { // else Shutdown waits five seconds for those who have said nothing yet
+		time.Sleep(lastWord)
+		conns.closeIdle()
+	})
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
 	var err error

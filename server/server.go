@@ -57,13 +57,13 @@ func New(cfg Config) (*Server, error) {
 	s.memory.most, s.streams.most = cfg.SmallMemory, int64(cfg.MaxStreams)
 	s.audit = newAudit(cfg.Audit)
 	s.results = newResults(cfg.Store)
-	s.tiles = newTiles(cfg, s.results)
 	s.repeat = newRepeats()
 	s.follow = newFollowers(s)
 	var err error
 	if s.metrics, err = newMetrics(cfg.Registry, s); err != nil {
 		return nil, err
 	}
+	s.tiles = newTiles(cfg, s.results, s.metrics)
 	s.routes()
 	s.ready.Store(true)
 	return s, nil
