@@ -79,6 +79,7 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 		newModel(std),
 		newTrain(std),
 		newEvaluate(std),
+		newServe(std),
 		newBench(std),
 		newVersion(std),
 	)

@@ -31,7 +31,7 @@ func TestItBehavesAsTyped(t *testing.T) {
 	library := engineLibrary()
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"headbundle": headBundle, "bundle": bundleCommand, "tiles": tilesCommand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"headbundle": headBundle, "bundle": bundleCommand, "tiles": tilesCommand, "get": getCommand},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("BCC_ENGINE_LIBRARY", library)
 			env.Setenv("SHARED", sharedDir())

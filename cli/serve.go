@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"bcc/fault"
+	"bcc/server"
+	"bcc/telemetry"
+)
+
+// serveFlags are the flags of bcc serve.
+type serveFlags struct {
+	detectFlags
+	listen  listenFlags
+	access  accessFlags
+	sources sourceFlags
+
+	data    string
+	queue   string
+	store   string
+	workers int
+
+	maxUpload byteSize
+	maxPixels int64
+	reserve   byteSize
+
+	price               float64
+	logLevel, logFormat string
+}
+
+func newServe(std Streams) *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve [flags]",
+		Short: "Serve the API and the web page, with a queue and workers inside",
+		Long: `Runs the whole system in one process: the HTTP API, the web page, a durable queue,
+workers. Everything it keeps lies in the folder --data; started again on the same
+folder it goes on where it stopped. The first Ctrl-C or SIGTERM lets running
+requests end and hands unfinished slides back to the queue, the second ends it at
+once.
+
+On an address that others can reach it asks for a key or token (bcc serve keys).
+It is a research tool: nothing it answers is a diagnosis.`,
+		Example: `  bcc serve
+  bcc serve keys make --name "reading room"
+  bcc serve --addr :8443 --tls-cert cert.pem --tls-key key.pem --data /srv/bcc
+  curl -F file=@slide.tif http://127.0.0.1:8000/predict`,
+		Args: none,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.Flags(), std) },
+	}
+	cmd.PersistentFlags().StringVar(&f.data, "data", "bcc-data", "folder for slides, results, the queue and the keys")
+	f.registerServe(cmd.Flags())
+	cmd.AddCommand(newKeys(&f.data, std))
+	return cmd
+}
+
+func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	f.listen.register(fs)
+	f.register(fs)
+	f.registerThreshold(fs)
+	f.registerPatches(fs)
+	fs.IntVar(&f.workers, "workers", 1, "workers in this process, each with --jobs slides at a time; 0: none, others take the work")
+	fs.StringVar(&f.queue, "queue", "", "nats://host:port of a cluster elsewhere; empty: a queue in --data")
+	fs.StringVar(&f.store, "store", "", "where slides and results lie: a folder, or s3://bucket/prefix; empty: in --data")
+
+	d := server.DefaultConfig()
+	f.maxUpload, f.reserve = byteSize(d.MaxUpload), byteSize(d.ReserveDisk)
+	fs.Var(&f.maxUpload, "max-upload", "largest slide that may be sent")
+	fs.Int64Var(&f.maxPixels, "max-pixels", d.MaxPixels, "largest slide that is opened, in pixels of its full size")
+	fs.Var(&f.reserve, "reserve-disk", "with less than this free on the disk of --data, slides are refused for the time being")
+	f.sources.register(fs)
+
+	f.listen.registerTLS(fs)
+	f.access.register(fs)
+	fs.Float64Var(&f.price, "price-per-hour", 0, "what an hour of a worker costs in USD, for the cost of cohorts; 0: not known")
+	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&f.logFormat, "log-format", "text", strings.Join(telemetry.LogFormats, " or "))
+}
+
+// check returns every problem of the flags that no room finds by itself.
+func (f *serveFlags) check() error {
+	var errs []error
+	add := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fault.New(fault.Invalid, format, args...))
+		}
+	}
+	add(f.data == "", "--data is empty")
+	add(f.workers < 0 || f.workers > 64, "--workers %d: want 0 to 64", f.workers)
+	add(f.maxUpload < 1, "--max-upload %s: want more than 0", &f.maxUpload)
+	add(f.maxPixels < 1, "--max-pixels %d: want more than 0", f.maxPixels)
+	add(f.price < 0, "--price-per-hour %v: want 0 or more", f.price)
+	if f.workers == 0 && f.queue == "" {
+		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--workers 0 with a queue of its own: nobody would ever take the work"),
+			"--queue names one that workers elsewhere listen to"))
+	}
+	return errors.Join(errs...)
+}
+
+// hostOf returns the host of an address without what may be secret in it.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return "elsewhere"
+	}
+	return fmt.Sprintf("%s://%s", u.Scheme, u.Host)
+}

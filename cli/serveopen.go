@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"crypto/tls"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"bcc/blob"
+	"bcc/cohort"
+	"bcc/disk"
+	"bcc/fault"
+	"bcc/queue"
+	"bcc/resources"
+	"bcc/server"
+	"bcc/telemetry"
+	"bcc/worker"
+)
+
+// service is all that bcc serve runs.
+type service struct {
+	version  string
+	log      *slog.Logger
+	registry *prometheus.Registry
+	data     string
+	unlock   func()
+
+	access  *access
+	judge   *judge // its engine is nil without workers in this process
+	store   blob.Store
+	queue   *queue.Queue
+	ledger  *cohort.Ledger
+	workers []runner
+	looker  server.Looker
+	fetcher fetcher
+	machine *resources.Sampler
+	audit   *os.File
+
+	sides    []func(context.Context) error // what runs beside: counts, samples, sends later
+	degraded []func() []string             // who knows what is not as it should be
+	server   *server.Server
+	listener net.Listener
+	address  string // of the page, as a person types it
+	place    string // where slides, results and the queue lie, in words
+}
+
+// fetcher checks the addresses that clients name, and brings what lies there.
+type fetcher interface {
+	server.Fetcher
+	worker.Fetcher
+}
+
+// runner is a part that runs until ctx ends.
+type runner interface {
+	Run(ctx context.Context) error
+}
+
+// open opens every part, those that are asked before those who ask. What a mistake
+// on the command line would end is checked before anything slow begins.
+func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writer) (_ *service, err error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	s := &service{version: telemetry.Version, registry: telemetry.NewRegistry(), data: f.data}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.log, err = telemetry.NewLogger(notes, f.logLevel, f.logFormat); err != nil {
+		return nil, err
+	}
+	addr, err := f.listen.address()
+	if err != nil {
+		return nil, err
+	}
+	if s.judge, err = newJudge(set, f.detectFlags); err != nil {
+		return nil, err
+	}
+	if err := s.lock(); err != nil {
+		return nil, err
+	}
+	if s.access, err = f.access.openAccess(ctx, addr, f.data, s.registry); err != nil {
+		return nil, err
+	}
+	s.sides = append(s.sides, s.access.limiter.Run)
+	encryption, err := f.listen.config(f.data, s.log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.listen(ctx, f, addr, encryption); err != nil {
+		return nil, err
+	}
+	// From here on Ctrl-C stops nothing half opened: close does, in its order.
+	if err := s.openParts(context.WithoutCancel(ctx), f, notes); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s, s.openServer(f)
+}
+
+// lock takes the data folder, making it, for this server alone.
+func (s *service) lock() error {
+	if err := os.MkdirAll(s.data, 0o700); err != nil {
+		return fault.Hint(fault.New(fault.Unavailable, "--data %s: %w", s.data, err), "name a folder that you may write to")
+	}
+	var err error
+	s.unlock, err = disk.Lock(s.data)
+	if errors.Is(err, disk.ErrLocked) {
+		return fault.Hint(fault.New(fault.Busy, "--data %s: another server runs on this folder", s.data),
+			"stop it, or name another folder with --data")
+	} else if err != nil {
+		return fault.New(fault.Unavailable, "--data %s: %w", s.data, err)
+	}
+	return writableAs("--data", s.data)
+}
+
+// listen opens the address before anything slow: where it is taken, that is told now.
+func (s *service) listen(ctx context.Context, f *serveFlags, addr string, encryption *tls.Config) error {
+	ln, err := f.listen.listen(ctx, addr)
+	if err != nil {
+		return err
+	}
+	s.listener, s.address = ln, "http://"+ln.Addr().String()
+	if encryption != nil {
+		s.listener, s.address = tls.NewListener(ln, encryption), "https://"+ln.Addr().String()
+	}
+	return nil
+}
+
+// openParts opens what works behind the API.
+func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer) (err error) {
+	if err := s.openStore(ctx, f); err != nil {
+		return err
+	}
+	in := queue.Config{URL: f.queue, Logger: s.log, Registerer: s.registry}
+	if f.queue == "" {
+		in.Dir = filepath.Join(s.data, "queue")
+	}
+	if s.queue, err = queue.Open(ctx, in); err != nil {
+		return err
+	}
+	book := cohort.DefaultConfig()
+	book.Store, book.Queue, book.PricePerHour = s.store, s.queue, f.price
+	book.Logger, book.Registerer = s.log, s.registry
+	if s.ledger, err = cohort.Open(ctx, book); err != nil {
+		return err
+	}
+	if s.machine, err = resources.NewSampler(ctx, s.data); err != nil {
+		return err
+	}
+	s.sides = append(s.sides, s.machine.Run)
+	if err := s.openWorkers(ctx, f, notes); err != nil {
+		return err
+	}
+	s.audit, err = os.OpenFile(filepath.Join(s.data, "audit.jsonl"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fault.New(fault.Unavailable, "audit log: %w", err)
+	}
+	return nil
+}
+
+// openServer opens the API over all of it.
+func (s *service) openServer(f *serveFlags) (err error) {
+	cfg := server.DefaultConfig()
+	cfg.Ledger, cfg.Store, cfg.Looker, cfg.Fetcher = s.ledger, s.store, s.looker, s.fetcher
+	cfg.Verifier, cfg.Limiter, cfg.TrustedProxies = s.access.verifier, s.access.limiter, s.access.proxies
+	c := &s.judge.cfg
+	cfg.Model = server.Model{
+		Card: s.judge.bundle.Card, SHA256: s.judge.bundle.Digest,
+		Threshold: c.Aggregate.Threshold, Overlap: c.Patch.Overlap, MinTissue: c.Patch.MinTissue,
+	}
+	cfg.Machine, cfg.Degraded = s.readMachine, s.words
+	cfg.Slide.Codecs = c.Slide.Codecs
+	cfg.Registry, cfg.Logger, cfg.Audit, cfg.Version = s.registry, s.log, s.audit, s.version
+	cfg.Incoming = filepath.Join(s.data, "incoming")
+	cfg.MaxUpload, cfg.MaxPixels, cfg.ReserveDisk = int64(f.maxUpload), f.maxPixels, int64(f.reserve)
+	cfg.Workers = f.workers
+	s.server, err = server.New(cfg)
+	return err
+}
+
+// readMachine is what this computer has and uses.
+func (s *service) readMachine() server.Machine {
+	r := s.machine.Latest()
+	m := server.Machine{
+		Cores: r.Cores, CPUPercent: r.CPUPercent, RSSBytes: r.RSSBytes,
+		MemoryUsed: r.MemoryUsed, MemoryTotal: r.MemoryTotal, DiskFree: r.DiskFree, DiskTotal: r.DiskTotal,
+	}
+	if e := s.judge.engine; e != nil {
+		m.Devices = strings.Split(e.devices(), ",")
+	}
+	return m
+}
+
+// words is what is not as it should be.
+func (s *service) words() []string {
+	var all []string
+	for _, degraded := range s.degraded {
+		all = append(all, degraded()...)
+	}
+	return all
+}

@@ -1,0 +1,30 @@
+package cli
+
+import (
+	"os"
+
+	"github.com/spf13/pflag"
+)
+
+// sourceFlags say which addresses clients may name, and how object storage is reached.
+type sourceFlags struct {
+	hosts, roots, buckets, networks []string
+	endpoint, region                string
+	pathStyle                       bool
+}
+
+func (f *sourceFlags) register(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&f.hosts, "allow-host", nil, "host that slides may be fetched from over https, as data.example.org or *.example.org")
+	fs.StringSliceVar(&f.roots, "allow-root", nil, "folder that file:// addresses may lie in")
+	fs.StringSliceVar(&f.buckets, "allow-bucket", nil, "bucket that s3:// addresses may lie in")
+	fs.StringSliceVar(&f.networks, "allow-network", nil, "network inside the house that an allowed host may lie in, as 10.1.0.0/16; public ones always may")
+	fs.StringVar(&f.endpoint, "s3-endpoint", "", "address of the object storage; empty: Amazon's. Keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
+	fs.StringVar(&f.region, "s3-region", "us-east-1", "region of the object storage")
+	fs.BoolVar(&f.pathStyle, "s3-path-style", false, "address buckets as host/bucket, as most storage but Amazon's wants it")
+}
+
+// credentials of object storage come from the environment only: arguments are read by
+// every user of the machine.
+func s3Credentials() (access, secret, session string) {
+	return os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")
+}

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"bcc/cohort"
+	"bcc/fault"
+	"bcc/server"
+	"bcc/telemetry"
+	"bcc/worker"
+)
+
+// What the rooms promise to each other.
+var (
+	_ server.Looker = looker{}
+	_ runner        = (*worker.Worker)(nil)
+)
+
+// openWorkers starts the engine, and opens the workers and the looker that share it.
+// Without workers here there is no engine: small pictures go through the queue as
+// large ones do.
+func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Writer) error {
+	gauges := telemetry.NewGauges(s.registry, s.rss)
+	if f.workers == 0 {
+		return nil
+	}
+	engine := f.engineFlags
+	engine.spare, engine.log = true, s.log
+	if err := s.judge.start(ctx, engine, notes); err != nil {
+		return err
+	}
+	e := s.judge.engine
+	s.degraded = append(s.degraded, e.Degraded)
+	m := worker.Model{
+		Detect: s.judge.cfg, Scorer: timed{e, gauges}, Runners: len(e.runners),
+		Devices: strings.Split(e.devices(), ","), Degraded: e.Degraded,
+	}
+	cfg := worker.DefaultConfig()
+	cfg.Jobs, cfg.Scratch = f.jobs, filepath.Join(s.data, "scratch")
+	cfg.Pressure = func() time.Duration { return s.ledger.Load().Drain }
+	cfg.RSS, cfg.Logger, cfg.Registerer = s.rss, s.log, s.registry
+	if err := os.MkdirAll(cfg.Scratch, 0o700); err != nil {
+		return fault.New(fault.Unavailable, "--data: %w", err)
+	}
+	desk := cohort.NewDesk(s.store, s.queue)
+	for range f.workers {
+		w, err := worker.New(cfg, m, s.store, s.queue, desk, s.fetcher)
+		if err != nil {
+			return err
+		}
+		s.workers = append(s.workers, w)
+	}
+	small := worker.DefaultLookerConfig()
+	small.Logger, small.Registerer = s.log, s.registry
+	l, err := worker.NewLooker(small, m)
+	s.looker = looker{l}
+	return err
+}
+
+// rss is the memory of this process, in bytes, as it was a moment ago.
+func (s *service) rss() uint64 { return s.machine.Latest().RSSBytes }
+
+// looker is the worker's in the words of the server: the two rooms do not know each
+// other.
+type looker struct{ *worker.Looker }
+
+// Look walks the picture.
+func (l looker) Look(ctx context.Context, p server.Picture) (server.Look, error) {
+	look, err := l.Looker.Look(ctx, worker.Picture(p))
+	if err != nil {
+		if full, ok := errors.AsType[*worker.Full](err); ok {
+			err = &server.Full{RetryAfter: full.RetryAfter}
+		}
+		return server.Look{}, err
+	}
+	patches := make([]server.Patch, len(look.Patches))
+	for i, p := range look.Patches {
+		patches[i] = server.Patch(p)
+	}
+	return server.Look{Result: look.Result, Patches: patches, Cached: look.Cached}, nil
+}
