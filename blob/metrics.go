@@ -38,7 +38,7 @@ func (m s3Metrics) observe(operation string, took time.Duration, err error) {
 
 // spoolMetrics counts what waits for a store that does not answer.
 type spoolMetrics struct {
-	kept, sent, lost, dropped prometheus.Counter
+	kept, sent, lost, refused prometheus.Counter
 }
 
 func newSpoolMetrics(r prometheus.Registerer, waiting func() (int, int64)) spoolMetrics {
@@ -55,7 +55,7 @@ func newSpoolMetrics(r prometheus.Registerer, waiting func() (int, int64)) spool
 		kept:    counter("bcc_blob_kept_total", "Writes kept here because object storage did not answer."),
 		sent:    counter("bcc_blob_sent_total", "Kept writes that object storage has taken since."),
 		lost:    counter("bcc_blob_lost_races_total", "Kept objects dropped because another writer's of the same key came first."),
-		dropped: counter("bcc_blob_dropped_total", "Kept writes dropped because they could never be sent."),
+		refused: counter("bcc_blob_refused_total", "Kept writes that object storage will never take."),
 	}
 }
 
