@@ -100,11 +100,8 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 	if err := s.listen(ctx, f, addr, encryption); err != nil {
 		return nil, err
 	}
-	// From here on Ctrl-C stops nothing half opened: close does, in its order.
+	// From here on Ctrl-C stops nothing half opened: run does, in its order.
 	if err := s.openParts(context.WithoutCancel(ctx), f, notes); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	return s, s.openServer(f)
@@ -141,7 +138,7 @@ func (s *service) listen(ctx context.Context, f *serveFlags, addr string, encryp
 
 // openParts opens what works behind the API.
 func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer) (err error) {
-	if err := s.openStore(ctx, f); err != nil {
+	if err := s.openStore(f); err != nil {
 		return err
 	}
 	in := queue.Config{URL: f.queue, Logger: s.log, Registerer: s.registry}
