@@ -1,14 +1,14 @@
 package cli
 
 import (
-	"context"
 	"path/filepath"
 
 	"bcc/blob"
 )
 
-// openStore opens where slides and results lie.
-func (s *service) openStore(ctx context.Context, f *serveFlags) error {
+// openStore opens where slides and results lie. In front of a bucket stands a folder
+// for what it does not take at the moment.
+func (s *service) openStore(f *serveFlags) error {
 	address := f.store
 	if address == "" {
 		address = filepath.Join(s.data, "store")
@@ -28,8 +28,20 @@ func (s *service) openStore(ctx context.Context, f *serveFlags) error {
 	s.place += ", slides and results in s3://" + at.Bucket + "/" + at.Prefix
 	access := f.sources.s3()
 	access.Bucket, access.Prefix, access.Registerer = at.Bucket, at.Prefix, s.registry
-	s.store, err = blob.OpenS3(access)
-	return err
+	remote, err := blob.OpenS3(access)
+	if err != nil {
+		return err
+	}
+	kept := blob.DefaultSpoolConfig()
+	kept.Logger, kept.Registerer = s.log, s.registry
+	spool, err := blob.NewSpool(remote, filepath.Join(s.data, "spool"), kept)
+	if err != nil {
+		return err
+	}
+	s.store = spool
+	s.sides = append(s.sides, spool.Run)
+	s.degraded = append(s.degraded, spool.Degraded)
+	return nil
 }
 
 // s3 says how object storage is reached.
