@@ -17,6 +17,7 @@ type steadyBody struct {
 	window time.Duration
 	share  int64 // bytes a window
 	got    int64 // in this one
+	over   bool  // read to its end
 }
 
 func newSteadyBody(b io.ReadCloser, rc *http.ResponseController, window time.Duration, rate int64) *steadyBody {
@@ -32,6 +33,7 @@ func (b *steadyBody) Read(p []byte) (int, error) {
 		b.extend()
 	}
 	if err == io.EOF {
+		b.over = true
 		// The server goes on reading, to see the client go away: that has no deadline.
 		_ = b.rc.SetReadDeadline(time.Time{})
 	}

@@ -18,7 +18,8 @@ type call struct {
 	s      *Server
 	w      http.ResponseWriter
 	rc     *http.ResponseController
-	id     string // of the request
+	body   *steadyBody // nil: the request has none
+	id     string      // of the request
 	who    auth.Principal
 	route  *route
 	err    error // what the handler returned
@@ -77,7 +78,7 @@ func (c *call) serve() error {
 // its own answer in status and headers.
 func (c *call) missed() error {
 	status := c.status
-	c.status = 0
+	c.status, c.route = 0, missing
 	if status == http.StatusMethodNotAllowed {
 		return refuse(status, "allowed: "+c.w.Header().Get("Allow"), "%s is not possible here", c.Method)
 	}
@@ -93,7 +94,8 @@ const maxQuery = 4096
 func (c *call) steady() {
 	_ = c.rc.SetWriteDeadline(time.Time{})
 	r := *c.Request
-	r.Body = newSteadyBody(r.Body, c.rc, c.s.cfg.BodyWindow, c.s.cfg.MinRate)
+	c.body = newSteadyBody(r.Body, c.rc, c.s.cfg.BodyWindow, c.s.cfg.MinRate)
+	r.Body = c.body
 	c.Request = &r
 }
 
@@ -166,7 +168,7 @@ func (c *call) arm() {
 // fail answers with an error.
 func (c *call) fail(err error) {
 	status, after, message, details := answerTo(err)
-	if c.Context().Err() != nil {
+	if status >= 500 && c.Context().Err() != nil { // what ended with the client is not ours
 		status = statusGone
 	}
 	if status >= 500 {
@@ -176,10 +178,24 @@ func (c *call) fail(err error) {
 		c.status = status
 		panic(http.ErrAbortHandler)
 	}
-	if status == http.StatusRequestTimeout || status == http.StatusRequestEntityTooLarge {
+	c.leave(status)
+	c.sendError(status, after, message, details)
+}
+
+// leave prepares for what of the body was not read. net/http reads on for a while
+// before it answers, to keep the connection: that is worth it for a small body, and
+// must be over before the answer's own deadline.
+func (c *call) leave(status int) {
+	const small = 256 << 10 // bytes; net/http's own bound
+	if c.body == nil {
+		return
+	}
+	if status == http.StatusRequestTimeout || c.ContentLength < 0 || c.ContentLength > small {
 		c.w.Header().Set("Connection", "close")
 	}
-	c.sendError(status, after, message, details)
+	if !c.body.over {
+		_ = c.rc.SetReadDeadline(time.Now().Add(c.s.cfg.BodyWindow / 2))
+	}
 }
 
 func (c *call) sendError(status int, after time.Duration, message, details string) {

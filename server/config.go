@@ -96,6 +96,8 @@ type Config struct {
 	MinRate    int64
 	BodyWindow time.Duration
 
+	HeaderTimeout time.Duration // for the headers of a request. Default 10 s
+
 	MaxConns   int // open connections; the longest idle are closed first. Default 4096
 	MaxStreams int // open event streams. Default 512
 
@@ -129,24 +131,25 @@ type Machine struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Slide:       slide.DefaultConfig(),
-		MaxUpload:   8 << 30,
-		MaxPixels:   20e9,
-		ReserveDisk: 1 << 30,
-		SmallBytes:  16e6,
-		SmallPixels: 4e6,
-		SmallMemory: 256 << 20,
-		MaxSlides:   50_000,
-		MaxWaiting:  20_000,
-		MaxBacklog:  24 * time.Hour,
-		MinRate:     1 << 10,
-		BodyWindow:  30 * time.Second,
-		MaxConns:    4096,
-		MaxStreams:  512,
-		TileCache:   64 << 20,
-		OpenSlides:  4,
-		Heartbeat:   15 * time.Second,
-		Drain:       20 * time.Second,
+		Slide:         slide.DefaultConfig(),
+		MaxUpload:     8 << 30,
+		MaxPixels:     20e9,
+		ReserveDisk:   1 << 30,
+		SmallBytes:    16e6,
+		SmallPixels:   4e6,
+		SmallMemory:   256 << 20,
+		MaxSlides:     50_000,
+		MaxWaiting:    20_000,
+		MaxBacklog:    24 * time.Hour,
+		MinRate:       1 << 10,
+		BodyWindow:    30 * time.Second,
+		HeaderTimeout: 10 * time.Second,
+		MaxConns:      4096,
+		MaxStreams:    512,
+		TileCache:     64 << 20,
+		OpenSlides:    4,
+		Heartbeat:     15 * time.Second,
+		Drain:         20 * time.Second,
 	}
 }
 
@@ -167,7 +170,7 @@ func (c Config) Validate() error {
 	need(c.MaxUpload > 0 && c.MaxPixels > 0, "uploads of %d bytes and %d pixels", c.MaxUpload, c.MaxPixels)
 	need(c.SmallBytes >= 0 && c.SmallBytes <= c.SmallMemory, "small pictures of %d bytes in a memory of %d", c.SmallBytes, c.SmallMemory)
 	need(c.MaxSlides > 0 && c.MaxWaiting > 0 && c.MaxBacklog > 0, "no room on the queue")
-	need(c.MinRate > 0 && c.BodyWindow > 0, "bodies of %d bytes a second over %v", c.MinRate, c.BodyWindow)
+	need(c.MinRate > 0 && c.BodyWindow > 0 && c.HeaderTimeout > 0, "bodies of %d bytes a second over %v", c.MinRate, c.BodyWindow)
 	need(c.MaxConns > 0 && c.MaxStreams > 0, "%d connections, %d streams", c.MaxConns, c.MaxStreams)
 	need(c.Heartbeat > 0 && c.Drain > 0, "a heartbeat of %v, a drain of %v", c.Heartbeat, c.Drain)
 	need(c.TileCache >= 0 && c.OpenSlides > 0, "a tile cache of %d bytes, %d open slides", c.TileCache, c.OpenSlides)

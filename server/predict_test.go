@@ -157,36 +157,43 @@ func TestALookerThatFillsUpMeanwhileRefuses(t *testing.T) {
 
 func TestAClientThatGoesAwayCancelsItsWork(t *testing.T) {
 	t.Parallel()
-	ended := make(chan error, 1)
-	s := newServer(t, func(c *server.Config) {
+	withKey, tokens := withKeys(t, "lab")
+	bearer := "Bearer " + tokens[0]
+	begun, ended := make(chan struct{}), make(chan struct{})
+	s := newServer(t, withKey, func(c *server.Config) {
 		c.Looker = looker{look: func(ctx context.Context, _ server.Picture) (server.Look, error) {
+			close(begun)
 			<-ctx.Done()
-			ended <- ctx.Err()
+			close(ended)
 			return server.Look{}, ctx.Err()
 		}}
 	})
-	for _, c := range []struct {
-		name string
-		data []byte
-	}{{"p.png", patchPicture(t)}, {"hold.png", slidePicture(t)}} {
-		body, kind := formOf(t, c.data, c.name, "mpp_um", "4")
+	// send asks and goes away when gone says so.
+	send := func(data []byte, name string, gone func()) {
+		body, kind := formOf(t, data, name, "mpp_um", "4")
 		ctx, cancel := context.WithCancel(t.Context())
+		go func() { gone(); cancel() }()
 		r, _ := http.NewRequestWithContext(ctx, "POST", s.url+"/predict", body)
 		r.Header.Set("Content-Type", kind)
-		time.AfterFunc(100*time.Millisecond, cancel)
+		r.Header.Set("Authorization", bearer)
 		if _, err := client.Do(r); err == nil {
-			t.Fatal("it was answered")
+			t.Error("it was answered")
 		}
 	}
+	state := func(want string) func() bool {
+		return func() bool {
+			all := s.get(t, "/cohorts", "Authorization", bearer).json(t)["cohorts"].([]any)
+			return len(all) == 1 && all[0].(map[string]any)["state"] == want
+		}
+	}
+	send(patchPicture(t), "p.png", func() { <-begun })
 	select {
 	case <-ended:
 	case <-time.After(5 * time.Second):
 		t.Error("the look goes on")
 	}
-	s.eventually(t, func() bool {
-		all := s.get(t, "/cohorts").json(t)["cohorts"].([]any)
-		return slices.ContainsFunc(all, func(v any) bool { return v.(map[string]any)["state"] == "cancelled" })
-	})
+	send(slidePicture(t), "hold.png", func() { s.eventually(t, state("running")) })
+	s.eventually(t, state("cancelled"))
 }
 
 func (s *site) eventually(t *testing.T, ok func() bool) {

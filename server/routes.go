@@ -53,8 +53,9 @@ type route struct {
 	handle  func(*call) error
 }
 
-// noRoute stands for a request that nothing takes.
-var noRoute = &route{pattern: "none"}
+// noRoute stands for a request until its route is found, missing for one that
+// nothing takes.
+var noRoute, missing = &route{}, &route{pattern: "none"}
 
 func (s *Server) route(rt route, pattern string, handle func(*call) error) {
 	rt.pattern, rt.handle = pattern, handle

@@ -22,7 +22,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	protocols.SetHTTP2(true)
 	h := &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: s.cfg.HeaderTimeout,
 		IdleTimeout:       60 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 		ConnState:         conns.state,
