@@ -20,7 +20,7 @@ func resultPrefix(key string) string { return "results/" + key }
 // kept returns the result that lies in the store under the key, where all of its
 // files fit their checksums. A set that does not is taken away.
 func (w *Worker) kept(ctx context.Context, key string) (report.Result, bool) {
-	err := checkSet(ctx, w.store, resultPrefix(key))
+	err := blob.CheckSet(ctx, w.store, resultPrefix(key))
 	var r report.Result
 	if err == nil {
 		var b []byte
@@ -36,7 +36,7 @@ func (w *Worker) kept(ctx context.Context, key string) (report.Result, bool) {
 	case ctx.Err() == nil && fault.Of(err) == fault.Corrupt:
 		answer = "poisoned"
 		w.log.Error("a result that does not fit its checksum is dropped", "result", key, "error", err)
-		if err := dropSet(ctx, w.store, resultPrefix(key)); err != nil {
+		if err := blob.DropSet(ctx, w.store, resultPrefix(key)); err != nil {
 			w.log.Warn("drop a result", "result", key, "error", err)
 		}
 	default: // not there, or cannot be reached: it is made
@@ -64,5 +64,10 @@ func (w *Worker) compute(ctx context.Context, p plan, src *source, t cohort.Task
 	if b, err := os.ReadFile(filepath.Join(dir, report.TimingFile)); err == nil && json.Unmarshal(b, &took) == nil {
 		w.metrics.stepped(took)
 	}
-	return r, writeSet(ctx, w.store, resultPrefix(p.key), dir)
+	// On another machine the same may have been done meanwhile. Writing over it would
+	// leave files and checksums of two runs for a moment.
+	if blob.CheckSet(ctx, w.store, resultPrefix(p.key)) == nil {
+		return r, nil
+	}
+	return r, blob.WriteSet(ctx, w.store, resultPrefix(p.key), dir)
 }
