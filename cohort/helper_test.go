@@ -29,7 +29,7 @@ func newWorld(t testing.TB) *world {
 
 func openQueue(t testing.TB, dir string) *queue.Queue {
 	t.Helper()
-	q, err := queue.Open(t.Context(), queue.Config{Dir: dir, Lease: time.Second})
+	q, err := queue.Open(t.Context(), queue.Config{Dir: dir, Lease: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

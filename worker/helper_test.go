@@ -47,7 +47,7 @@ func newWorld(t testing.TB) *world {
 	if w.store, err = blob.Folder(filepath.Join(dir, "store")); err != nil {
 		t.Fatal(err)
 	}
-	if w.queue, err = queue.Open(t.Context(), queue.Config{Dir: filepath.Join(dir, "queue"), Lease: 2 * time.Second}); err != nil {
+	if w.queue, err = queue.Open(t.Context(), queue.Config{Dir: filepath.Join(dir, "queue"), Lease: 10 * time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })
@@ -104,7 +104,7 @@ func (w *world) start(t testing.TB, change ...func(*worker.Config)) (stop func()
 func (w *world) startWith(t testing.TB, f worker.Fetcher, change ...func(*worker.Config)) (stop func()) {
 	t.Helper()
 	cfg := worker.DefaultConfig()
-	cfg.Lease, cfg.Pause, cfg.Scratch = 2*time.Second, time.Millisecond, t.TempDir()
+	cfg.Lease, cfg.Pause, cfg.Scratch = 10*time.Second, time.Millisecond, t.TempDir()
 	for _, c := range change {
 		c(&cfg)
 	}
