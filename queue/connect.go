@@ -12,7 +12,7 @@ import (
 func (q *Queue) connect() (*nats.Conn, error) {
 	options := []nats.Option{
 		nats.Name("bcc"),
-		nats.Timeout(patience),
+		nats.Timeout(2 * time.Second),
 		nats.MaxReconnects(-1), // until Close
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectJitter(250*time.Millisecond, time.Second),

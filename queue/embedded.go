@@ -77,7 +77,8 @@ func embed(cfg Config) (_ *embedded, err error) {
 	}
 	e.server.SetLoggerV2(e.log, false, false, false)
 	e.server.Start()
-	if !e.server.ReadyForConnections(4*patience) || !e.server.JetStreamEnabled() {
+	// Start only logs why it does not, and waiting for it would wait in vain.
+	if e.log.last.Load() != nil || !e.server.ReadyForConnections(4*patience) || !e.server.JetStreamEnabled() {
 		e.server.Shutdown()
 		e.server.WaitForShutdown()
 		return nil, fault.Hint(fault.New(fault.Unavailable, "start the queue in %s: %s", cfg.Dir, e.log.fatal()),

@@ -24,12 +24,15 @@ func unavailable(err error, doing string) error {
 	return fault.New(fault.Unavailable, "%s: %w", doing, err)
 }
 
-// full reports whether the server keeps no more because of a limit on its store. It
-// has no code for that, only the words of server/store.go.
+// insufficientResources is the server's code where all its streams together are too
+// large; nats.go does not name it.
+const insufficientResources jetstream.ErrorCode = 10023
+
+// full reports whether the server keeps no more because of a limit on its store. For
+// that of one stream it has no code, only the words of server/store.go.
 func full(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)
-	return ok && (strings.Contains(api.Description, "maximum bytes exceeded") ||
-		strings.Contains(api.Description, "maximum messages exceeded"))
+	return ok && (api.ErrorCode == insufficientResources || strings.Contains(api.Description, "maximum bytes exceeded"))
 }
 
 // isThere reports whether the server refused a job because one of its ID is there.

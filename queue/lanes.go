@@ -50,15 +50,8 @@ func (q *Queue) openStreams(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		l.consumer, err = l.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
-			Durable:       consumerName,
-			AckPolicy:     jetstream.AckExplicitPolicy,
-			AckWait:       q.cfg.Lease, // a BackOff would override it: there is none
-			MaxDeliver:    -1,          // who takes a job decides how often is too often
-			MaxAckPending: -1,          // the default stops the lane at 1000 leases
-		})
-		if err != nil {
-			return unavailable(err, "open the consumer of "+streamNames[i])
+		if l.consumer, err = l.setLease(ctx, q.cfg.Lease); err != nil {
+			return q.damaged(unavailable(err, "open the consumer of "+streamNames[i]))
 		}
 		l.next = fmt.Sprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s", streamNames[i], consumerName)
 		q.lanes = append(q.lanes, l)
@@ -74,6 +67,27 @@ func (q *Queue) openStreams(ctx context.Context) (err error) {
 	return err
 }
 
+// setLease makes the lane's consumer, or gives the one that is there another lease.
+func (l lane) setLease(ctx context.Context, lease time.Duration) (jetstream.Consumer, error) {
+	return l.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable:       consumerName,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       lease, // a BackOff would override it: there is none
+		MaxDeliver:    -1,    // who takes a job decides how often is too often
+		MaxAckPending: -1,    // the default stops the lane at 1000 leases
+	})
+}
+
+// damaged is err where the server is elsewhere. Inside the process nothing but the
+// folder can be at fault, and the truth about the jobs lies elsewhere.
+func (q *Queue) damaged(err error) error {
+	if q.local == nil {
+		return fault.Hint(err, "is JetStream on, with room for it?")
+	}
+	return fault.Hint(fault.New(fault.Corrupt, "queue folder %s: %w", q.cfg.Dir, err),
+		"move %s away and start again: what is not done is put on the queue again from the store", q.cfg.Dir)
+}
+
 // openStream returns the stream as it is there, or makes it.
 func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
 	stream, err := q.js.Stream(ctx, cfg.Name)
@@ -84,9 +98,7 @@ func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jet
 		return nil, fault.Hint(unavailable(err, "open the stream "+cfg.Name), "the server must have JetStream")
 	}
 	if q.local != nil && slices.Contains(q.local.before, cfg.Name) {
-		return nil, fault.Hint(fault.New(fault.Corrupt, "queue folder %s: jobs lie in %s, but what describes them is damaged",
-			q.cfg.Dir, streamDir(q.cfg.Dir, cfg.Name)),
-			"move %s away and start again: unfinished cohorts are put on the queue again from the store", q.cfg.Dir)
+		return nil, q.damaged(fmt.Errorf("jobs lie in %s, but what describes them is lost", streamDir(q.cfg.Dir, cfg.Name)))
 	}
 	cfg.Storage = jetstream.FileStorage
 	if q.local == nil {
@@ -98,7 +110,7 @@ func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jet
 	}
 	stream, err = q.js.CreateStream(ctx, cfg) // of two at once both get the same
 	if err != nil {
-		return nil, fault.Hint(unavailable(err, "make the stream "+cfg.Name), "is JetStream on, with room for it?")
+		return nil, q.damaged(unavailable(err, "make the stream "+cfg.Name))
 	}
 	return stream, nil
 }

@@ -83,7 +83,10 @@ func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 }
 
 func (q *Queue) putFailed(j Job, err error) error {
-	return fault.Hint(unavailable(err, fmt.Sprintf("put job %s", j.ID)), "the same jobs may be put again")
+	if err = unavailable(err, fmt.Sprintf("put job %s", j.ID)); fault.HintOf(err) != "" {
+		return err
+	}
+	return fault.Hint(err, "is the queue's server up? The same jobs may be put again")
 }
 
 func (q *Queue) prefix(name Lane) string {

@@ -81,6 +81,9 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if err = q.openStreams(ctx); err != nil {
 		return nil, err
 	}
+	if err = q.free(ctx); err != nil {
+		return nil, err
+	}
 	if _, err = q.conn.Subscribe(wakeSubject, func(*nats.Msg) { q.bell.ring() }); err != nil {
 		return nil, unavailable(err, "listen for new jobs")
 	}

@@ -41,11 +41,20 @@ func open(t *testing.T, cfg queue.Config) *queue.Queue {
 // startServer starts a NATS server as a laboratory would have one, on loopback.
 func startServer(t *testing.T, dir string, port int) *server.Server {
 	t.Helper()
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true,
-		JetStream: true, StoreDir: dir, SyncAlways: true,
-		JetStreamMaxStore: 4 << 30, JetStreamMaxMemory: 64 << 20,
-	})
+	return start(t, &server.Options{StoreDir: dir, Port: port, JetStreamMaxStore: 4 << 30})
+}
+
+// startSmallServer starts one that keeps no more than so many bytes.
+func startSmallServer(t *testing.T, maxBytes int64) *server.Server {
+	t.Helper()
+	return start(t, &server.Options{StoreDir: t.TempDir(), Port: -1, JetStreamMaxStore: maxBytes})
+}
+
+func start(t *testing.T, o *server.Options) *server.Server {
+	t.Helper()
+	o.Host, o.NoLog, o.NoSigs = "127.0.0.1", true, true
+	o.JetStream, o.SyncAlways, o.JetStreamMaxMemory = true, true, 64<<20
+	s, err := server.NewServer(o)
 	if err != nil {
 		t.Fatal(err)
 	}

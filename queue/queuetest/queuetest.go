@@ -275,11 +275,11 @@ func again(t *testing.T, open Open) {
 }
 
 func leaseEnds(t *testing.T, open Open) {
-	const lease = 400 * time.Millisecond
+	const lease = 300 * time.Millisecond
 	q := open(t, lease)
 	put(t, q, job(queue.Routine, "a"))
 	first := take(t, q)
-	for range 8 { // twice as long as a lease
+	for range 6 { // one and a half leases long
 		time.Sleep(lease / 4)
 		if err := first.Beat(t.Context()); err != nil {
 			t.Skipf("this machine is too busy to beat in time: %v", err)

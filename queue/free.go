@@ -1,0 +1,50 @@
+package queue
+
+import (
+	"context"
+	"time"
+)
+
+// How long the server takes to notice a lease that was made shorter is a tenth of a
+// second.
+const (
+	noLease = time.Millisecond
+	notice  = 250 * time.Millisecond
+)
+
+// free ends all leases of a queue inside the process when it is opened. Only this
+// process could hold them, and it has just begun: after a crash, or after a drain, the
+// work goes on at once and not when the leases would have ended. Where others may
+// join, they may have lived on with theirs: nothing is done.
+//
+// The server has no word for it, but a consumer whose lease is shorter than what has
+// gone by gives everything anew, and goes on to do so when the lease is long again.
+func (q *Queue) free(ctx context.Context) error {
+	if q.local == nil || q.cfg.Listen != "" {
+		return nil
+	}
+	var held []lane
+	for _, l := range q.lanes {
+		info, err := l.consumer.Info(ctx)
+		if err != nil {
+			return unavailable(err, "count the leases of lane "+string(l.name))
+		}
+		if info.NumAckPending > 0 {
+			held = append(held, l)
+		}
+	}
+	if len(held) == 0 {
+		return nil
+	}
+	for _, lease := range []time.Duration{noLease, q.cfg.Lease} {
+		for _, l := range held {
+			if _, err := l.setLease(ctx, lease); err != nil {
+				return unavailable(err, "free the jobs of lane "+string(l.name))
+			}
+		}
+		if lease == noLease {
+			time.Sleep(notice) // where it takes longer, those leases end in their own time
+		}
+	}
+	return nil
+}
