@@ -3,15 +3,23 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
+	"image"
+	"image/png"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 
 	"bcc/queue"
 )
@@ -126,5 +134,40 @@ func TestWhatFailsAtTheStartLeavesTheFolderForTheNext(t *testing.T) {
 	again := startServe(t, "--data", s.data) // locks nothing that is left
 	if again.stop(); again.code != 0 {
 		t.Errorf("exit code %d: %s", again.code, &again.log)
+	}
+}
+
+// No t.Parallel: the keys of object storage come from the environment.
+func TestSlidesGoIntoABucket(t *testing.T) {
+	backend := s3mem.New()
+	if err := backend.CreateBucket("slides"); err != nil {
+		t.Fatal(err)
+	}
+	storage := httptest.NewServer(gofakes3.New(backend, gofakes3.WithLogger(gofakes3.DiscardLog())).Server())
+	defer storage.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "somebody")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "a-secret")
+	s := startServe(t, "--store", "s3://slides/lab", "--s3-endpoint", storage.URL, "--s3-path-style")
+
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewNRGBA(image.Rect(0, 0, 64, 64))); err != nil {
+		t.Fatal(err)
+	}
+	digest := fmt.Sprintf("%x", sha256.Sum256(picture.Bytes()))
+	res, err := http.Post("http://"+s.addr+"/slides?name=a.png", "image/png", &picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := io.ReadAll(res.Body)
+	res.Body.Close()
+	if res.StatusCode != http.StatusCreated || !strings.Contains(string(body), digest) {
+		t.Fatalf("%s: %s", res.Status, body)
+	}
+	if _, err := backend.HeadObject("slides", "lab/slides/"+digest); err != nil {
+		t.Errorf("the slide is not in the bucket: %v", err)
+	}
+	s.stop()
+	if all := s.out.String() + s.log.String(); s.code != 0 || !strings.Contains(all, "s3://slides/lab") || strings.Contains(all, "a-secret") {
+		t.Errorf("ended with %d: %s", s.code, all)
 	}
 }
