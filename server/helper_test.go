@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -204,7 +202,7 @@ func walk(ctx context.Context, store blob.Store, desk *cohort.Desk, t cohort.Tas
 		State: cohort.Done, SHA256: t.Slide.SHA256, Result: hex.EncodeToString(key[:]), Prediction: string(r.Prediction),
 		Score: r.Score, Confidence: r.Confidence, Lesions: len(r.Lesions), Patches: r.Tissue.Patches, Degraded: r.Degraded, TookS: 0.1, Attempts: 1, Worker: "w1",
 	}
-	return end, keepSet(ctx, store, "results/"+end.Result, dir)
+	return end, blob.WriteSet(ctx, store, "results/"+end.Result, dir)
 }
 
 // picture is a PNG of w×h with a piece of tissue and a lesion of the given red in it.
@@ -474,28 +472,6 @@ func (b *safeBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
-}
-
-// keepSet writes a folder of files into the store, as workers do.
-func keepSet(ctx context.Context, store blob.Store, prefix, dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	files := map[string]any{}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return err
-		}
-		if err := store.Put(ctx, prefix+"/"+e.Name(), bytes.NewReader(data)); err != nil {
-			return err
-		}
-		sum := sha256.Sum256(data)
-		files[e.Name()] = map[string]any{"sha256": hex.EncodeToString(sum[:]), "bytes": len(data)}
-	}
-	data, err := json.Marshal(map[string]any{"format_version": 1, "files": files})
-	return errors.Join(err, store.Put(ctx, prefix+"/sums.json", bytes.NewReader(data)))
 }
 
 // keys returns the sorted field names of a JSON object.

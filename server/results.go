@@ -25,11 +25,11 @@ func (r *results) file(ctx context.Context, key, name string) ([]byte, string, e
 	if !isDigest(key) {
 		return nil, "", notFound("result")
 	}
-	sums, err := r.sums(ctx, key)
+	sums, err := blob.ReadSums(ctx, r.store, resultPrefix(key))
 	if err != nil {
 		return nil, "", gone(err)
 	}
-	sum, ok := sums.Files[name]
+	sum, ok := sums.Find(name)
 	if !ok {
 		return nil, "", notFound("file")
 	}
@@ -42,25 +42,6 @@ func (r *results) file(ctx context.Context, key, name string) ([]byte, string, e
 			"this result was damaged on its way or in the store: submit the slide again")
 	}
 	return data, sum.SHA256, nil
-}
-
-// sums are the digests of a set's files, written last.
-type sums struct {
-	Files map[string]struct {
-		SHA256 string `json:"sha256"`
-		Bytes  int64  `json:"bytes"`
-	} `json:"files"`
-}
-
-func (r *results) sums(ctx context.Context, key string) (out sums, err error) {
-	data, err := blob.Read(ctx, r.store, resultPrefix(key)+"/sums.json", maxMarker)
-	if err != nil {
-		return out, err
-	}
-	if err := json.Unmarshal(data, &out); err != nil {
-		return out, fault.New(fault.Corrupt, "the digests of result %s: %w", key, err)
-	}
-	return out, nil
 }
 
 func resultPrefix(key string) string { return "results/" + key }
