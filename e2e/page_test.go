@@ -269,11 +269,12 @@ func (b *browser) inBothSchemes(where string) {
 func (b *browser) walk(where string) {
 	b.t.Helper()
 	eval[int](b, `document.activeElement.blur(), window.scrollTo(0, 0), window.walked = new Set(), window.unseen = [], 1`)
-	for range 150 {
+	for range 200 { // from wherever it begins, over the end, and round to where it began
 		b.do(chromedp.KeyEvent(kb.Tab))
 		if eval[bool](b, `(() => {
 			const e = document.activeElement;
-			if (e === document.body || walked.has(e)) return true;
+			if (walked.has(e)) return true;
+			if (e === document.body) return false;
 			walked.add(e);
 			const s = getComputedStyle(e);
 			if (!e.matches(":focus-visible") || s.outlineStyle === "none" || parseFloat(s.outlineWidth) < 2) unseen.push(e.outerHTML.slice(0, 120));
