@@ -15,7 +15,8 @@ import (
 
 // Load is a stream of /predict requests, each a picture that was never sent
 // before: from so many clients, each of which sends its next one when it has its
-// answer (Rate 0), or so many a second whatever is answered.
+// answer, and after Retry-After where it was refused (Rate 0), or so many a second
+// whatever is answered.
 type Load struct {
 	Address  string  `json:"address"`       // host:port
 	Key      string  `json:"key,omitempty"` // API key; empty: none
@@ -138,8 +139,9 @@ type tally struct {
 
 func newTally() *tally { return &tally{status: map[string]int{}, retryAfter: map[string]int{}} }
 
-// one sends request n, which was due at the time, and takes down what came of it.
-func (s *traffic) one(c *client, t *tally, n uint64, due time.Time) {
+// one sends request n, which was due at the time, takes down what came of it, and
+// returns how long the server asks to be left alone.
+func (s *traffic) one(c *client, t *tally, n uint64, due time.Time) (pause time.Duration) {
 	begun := time.Now()
 	a, err := c.do(s.messages[n%uint64(len(s.messages))], s.first+n)
 	end := time.Now()
@@ -148,14 +150,17 @@ func (s *traffic) one(c *client, t *tally, n uint64, due time.Time) {
 	if ok && !end.Before(s.from) && end.Before(s.until) {
 		t.done++
 	}
+	if !ok {
+		pause = a.pause() // 1 ms where no answer came: no storm of connections
+	}
 	if due.Before(s.from) {
-		return
+		return pause
 	}
 	t.late = append(t.late, begun.Sub(due))
 	switch {
 	case err != nil:
 		t.status[reason(err)]++
-		return
+		return pause
 	case ok:
 		t.accepted = append(t.accepted, end.Sub(due))
 		if bytes.Contains(a.body, []byte(`"cached":true`)) || bytes.Contains(a.body, []byte(`"cached": true`)) {
@@ -166,7 +171,21 @@ func (s *traffic) one(c *client, t *tally, n uint64, due time.Time) {
 		t.retryAfter[a.retryAfter]++
 	}
 	t.status[strconv.Itoa(a.status)]++
+	return pause
 }
+
+// pause returns what Retry-After asks for, at most maxPause; a moment where it does
+// not.
+func (a answer) pause() time.Duration {
+	wait, err := strconv.Atoi(a.retryAfter)
+	if err != nil || wait < 0 {
+		return time.Millisecond
+	}
+	return min(time.Duration(wait)*time.Second, maxPause)
+}
+
+// maxPause keeps a client that is told to come again tomorrow in the measurement.
+const maxPause = 2 * time.Second
 
 // reason names a failure in few words, so that a thousand alike are one line.
 func reason(err error) string {

@@ -133,7 +133,7 @@ func TestClientsSendAPictureEachTime(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 		switch {
 		case n%5 == 0:
-			w.Header().Set("Retry-After", "7")
+			w.Header().Set("Retry-After", "0")
 			w.WriteHeader(http.StatusTooManyRequests)
 		case n%7 == 0:
 			w.Header().Set("Connection", "close")
@@ -173,11 +173,28 @@ func TestClientsSendAPictureEachTime(t *testing.T) {
 			t.Errorf("%d answers %s, want %d: %v", f.Status[status], status, n, f.Status)
 		}
 	}
-	if f.RetryAfter["7"] != want["429"] || f.Refused.Count != want["429"] || f.Accepted.Count != want["200"] || f.Cached != 1 {
+	if f.RetryAfter["0"] != want["429"] || f.Refused.Count != want["429"] || f.Accepted.Count != want["200"] || f.Cached != 1 {
 		t.Errorf("figures %+v, want %v and one from the cache", f, want)
 	}
 	if f.Accepted.P50 < 2 || f.Rate <= 0 {
 		t.Errorf("%v ms in the median, %v images/s, of a server that takes 2 ms", f.Accepted.P50, f.Rate)
+	}
+}
+
+func TestClientsWaitAsLongAsTheyAreTold(t *testing.T) {
+	t.Parallel()
+	p, l := serve(t, func(w http.ResponseWriter, _ int) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusTooManyRequests)
+	})
+	f, err := l.Run(t.Context())
+	if err != nil || p.n != l.Clients || f.RetryAfter["30"] != l.Clients {
+		t.Errorf("%d clients sent %d requests in %v s: %+v, %v", l.Clients, p.n, l.Seconds, f, err)
+	}
+	for text, want := range map[string]time.Duration{"": time.Millisecond, "x": time.Millisecond, "-1": time.Millisecond, "0": 0, "1": time.Second, "86400": maxPause} {
+		if got := (answer{retryAfter: text}).pause(); got != want {
+			t.Errorf("Retry-After %q asks for %v, want %v", text, got, want)
+		}
 	}
 }
 

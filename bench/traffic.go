@@ -26,9 +26,8 @@ func (s *traffic) closed(ctx context.Context) []*tally {
 			c := &client{address: s.Address, timeout: s.timeout()}
 			defer c.close()
 			for now := time.Now(); ctx.Err() == nil && now.Before(s.until); now = time.Now() {
-				s.one(c, parts[i], n.Add(1), now)
-				if c.conn == nil { // refused or lost: no storm of connections
-					time.Sleep(time.Millisecond)
+				if pause := s.one(c, parts[i], n.Add(1), now); pause > 0 {
+					wait(ctx, min(pause, time.Until(s.until)))
 				}
 			}
 		})
@@ -88,4 +87,12 @@ func (s *traffic) open(ctx context.Context) []*tally {
 	close(waiting)
 	wg.Wait()
 	return parts
+}
+
+// wait returns after the time, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
 }
