@@ -19,11 +19,11 @@ import (
 	"bcc/cohort"
 	"bcc/disk"
 	"bcc/fault"
+	"bcc/fetch"
 	"bcc/queue"
 	"bcc/resources"
 	"bcc/server"
 	"bcc/telemetry"
-	"bcc/worker"
 )
 
 // service is all that bcc serve runs.
@@ -41,7 +41,7 @@ type service struct {
 	ledger  *cohort.Ledger
 	workers []runner
 	looker  server.Looker
-	fetcher fetcher
+	fetcher *fetch.Fetcher
 	machine *resources.Sampler
 	audit   *os.File
 
@@ -51,12 +51,6 @@ type service struct {
 	listener net.Listener
 	address  string // of the page, as a person types it
 	place    string // where slides, results and the queue lie, in words
-}
-
-// fetcher checks the addresses that clients name, and brings what lies there.
-type fetcher interface {
-	server.Fetcher
-	worker.Fetcher
 }
 
 // runner is a part that runs until ctx ends.
@@ -95,6 +89,9 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 	s.sides = append(s.sides, s.access.limiter.Run)
 	encryption, err := f.listen.config(f.data, s.log)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.openFetcher(f); err != nil {
 		return nil, err
 	}
 	if err := s.listen(ctx, f, addr, encryption); err != nil {

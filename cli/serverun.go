@@ -84,6 +84,9 @@ func (s *service) close() error {
 	if s.judge != nil && s.judge.engine != nil {
 		part("engine", s.judge.engine.Close()) // the workers and the looker that call it have ended
 	}
+	if s.fetcher != nil {
+		part("allowed folders", s.fetcher.Close()) // the workers read from them
+	}
 	if s.ledger != nil {
 		part("ledger", s.ledger.Close()) // it listens to the queue and reads the store
 	}

@@ -4,6 +4,9 @@ import (
 	"os"
 
 	"github.com/spf13/pflag"
+
+	"bcc/blob"
+	"bcc/fetch"
 )
 
 // sourceFlags say which addresses clients may name, and how object storage is reached.
@@ -14,16 +17,37 @@ type sourceFlags struct {
 }
 
 func (f *sourceFlags) register(fs *pflag.FlagSet) {
-	fs.StringSliceVar(&f.hosts, "allow-host", nil, "host that slides may be fetched from over https, as data.example.org or *.example.org")
+	fs.StringSliceVar(&f.hosts, "allow-host", nil, "host that slides may be fetched from over https, as data.example.org, *.example.org or data.example.org:8443")
 	fs.StringSliceVar(&f.roots, "allow-root", nil, "folder that file:// addresses may lie in")
-	fs.StringSliceVar(&f.buckets, "allow-bucket", nil, "bucket that s3:// addresses may lie in")
-	fs.StringSliceVar(&f.networks, "allow-network", nil, "network inside the house that an allowed host may lie in, as 10.1.0.0/16; public ones always may")
+	fs.StringSliceVar(&f.buckets, "allow-bucket", nil, "bucket, or bucket/prefix, that s3:// addresses may lie in")
+	fs.StringSliceVar(&f.networks, "allow-network", nil, "network inside the house that an allowed host may lie in, as 10.1.0.0/16, there over http too; public ones always may")
 	fs.StringVar(&f.endpoint, "s3-endpoint", "", "address of the object storage; empty: Amazon's. Keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
 	fs.StringVar(&f.region, "s3-region", "us-east-1", "region of the object storage")
 	fs.BoolVar(&f.pathStyle, "s3-path-style", false, "address buckets as host/bucket, as most storage but Amazon's wants it")
 }
 
-// credentials of object storage come from the environment only: arguments are read by
+// openFetcher opens the lists: what is on none of them is refused.
+func (s *service) openFetcher(f *serveFlags) error {
+	in := &f.sources
+	cfg := fetch.DefaultConfig()
+	cfg.Hosts, cfg.Roots, cfg.Buckets, cfg.MaxBytes = in.hosts, in.roots, in.buckets, int64(f.maxUpload)
+	var err error
+	if cfg.Networks, err = networks("--allow-network", in.networks); err != nil {
+		return err
+	}
+	if len(in.buckets) > 0 {
+		access := in.s3()
+		access.Anonymous = access.AccessKey == "" // a public one
+		access.Registerer = s.registry
+		if cfg.S3, err = blob.OpenBuckets(access); err != nil {
+			return err
+		}
+	}
+	s.fetcher, err = fetch.New(cfg)
+	return err
+}
+
+// Credentials of object storage come from the environment only: arguments are read by
 // every user of the machine.
 func s3Credentials() (access, secret, session string) {
 	return os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")

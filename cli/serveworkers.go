@@ -11,6 +11,7 @@ import (
 
 	"bcc/cohort"
 	"bcc/fault"
+	"bcc/fetch"
 	"bcc/server"
 	"bcc/telemetry"
 	"bcc/worker"
@@ -18,8 +19,10 @@ import (
 
 // What the rooms promise to each other.
 var (
-	_ server.Looker = looker{}
-	_ runner        = (*worker.Worker)(nil)
+	_ server.Looker  = looker{}
+	_ server.Fetcher = (*fetch.Fetcher)(nil)
+	_ worker.Fetcher = (*fetch.Fetcher)(nil)
+	_ runner         = (*worker.Worker)(nil)
 )
 
 // openWorkers starts the engine, and opens the workers and the looker that share it.
