@@ -13,8 +13,9 @@ type book struct {
 	tally
 
 	cancelled  bool
-	cancelling bool // cancelled.json is being written: no end counts meanwhile
-	submitting bool // its jobs are being put on the queue
+	cancelling bool      // cancelled.json is being written: no end counts meanwhile
+	submitting bool      // its jobs are being put on the queue
+	looked     time.Time // into the store, the last time
 	words      []string
 
 	followers map[*follower]struct{}

@@ -168,6 +168,22 @@ func TestACrashBetweenManifestAndJobsLosesNothing(t *testing.T) {
 	eventually(t, l, id, [5]int{0, 0, 3, 0, 0})
 }
 
+func TestADamagedCohortDoesNotStopTheOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.ledger(t)
+	good, bad := submit(t, l, 1), submit(t, l, 1)
+	l.Close()
+	if err := w.store.Put(t.Context(), "cohorts/"+bad.ID+"/manifest.json", strings.NewReader("{")); err != nil {
+		t.Fatal(err)
+	}
+	l = w.ledger(t)
+	eventually(t, l, good.ID, [5]int{1, 0, 0, 0, 0})
+	if _, err := l.Summary(t.Context(), bad.ID); fault.Of(err) != fault.Corrupt {
+		t.Errorf("%v, want corrupt", err)
+	}
+}
+
 func TestAnotherServersCohortIsKnownToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -136,12 +136,11 @@ func (l *Ledger) tell(ctx context.Context, b *book, f *follower, events chan<- E
 func (l *Ledger) take(b *book, f *follower, due bool) (fresh []Event, summary *Summary, over bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
 	over = b.over()
 	if f.reset {
 		f.reset = false
 		clear(f.dirty)
-		s := l.summary(b, now)
+		s := l.summary(b, l.outlook(time.Now(), false))
 		fresh = append(fresh, Event{Kind: EventSnapshot, Summary: &s})
 	} else {
 		indexes := make([]int, 0, len(f.dirty))
@@ -160,7 +159,7 @@ func (l *Ledger) take(b *book, f *follower, due bool) (fresh []Event, summary *S
 		}
 	}
 	if due || over {
-		s := l.summary(b, now)
+		s := l.summary(b, l.outlook(time.Now(), false))
 		summary = &s
 	}
 	return fresh, summary, over

@@ -58,7 +58,7 @@ func TestTheForecastCountsWhatGoesFirst(t *testing.T) {
 		b    *book
 		want float64 // patches before its end
 	}{"first": {first, 5000 + 500}, "second": {second, 5000 + 500 + 2000}, "urgent": {urgent, 500}} {
-		f := l.forecast(c.b, now)
+		f := l.forecast(c.b, l.outlook(now, name == "first"))
 		if f == nil || math.Abs(f.RemainingS-c.want/100) > 0.05*c.want/100 || !(f.LowS < f.RemainingS && f.RemainingS < f.HighS) {
 			t.Errorf("%s: %+v, want %.1f s", name, f, c.want/100)
 		}
@@ -71,11 +71,25 @@ func TestAForecastIsSurerOfWhatIsKnown(t *testing.T) {
 	l := quiet(now)
 	known := l.with(queue.Urgent, now, 1000, 1000, 1000, 1000)
 	width := func(f *Forecast) float64 { return (f.HighS - f.LowS) / f.RemainingS }
-	sure := width(l.forecast(known, now))
+	sure := width(l.forecast(known, l.outlook(now, true)))
 	delete(l.open, known.ID)
 	unknown := l.with(queue.Urgent, now, 200, 3000, -1, -1)
-	if unsure := width(l.forecast(unknown, now)); unsure < 2*sure {
+	if unsure := width(l.forecast(unknown, l.outlook(now, false))); unsure < 2*sure {
 		t.Errorf("width %.2f of the unknown, %.2f of the known", unsure, sure)
+	}
+}
+
+// What a list takes where many synchronous requests wait, each a cohort of one slide.
+func BenchmarkSummaries(b *testing.B) {
+	now := time.Now()
+	l := quiet(now)
+	for i := range 20_000 {
+		l.with(queue.Routine, now.Add(time.Duration(i)*time.Millisecond), 1000)
+	}
+	for b.Loop() {
+		if s, err := l.Summaries(b.Context(), "", true); err != nil || s[0].Forecast == nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -87,7 +101,7 @@ func TestTheCostIsThatOfTheTimeOfWorkers(t *testing.T) {
 	b := l.with(queue.Routine, now, -1, -1, -1)
 	b.finish(0, &End{State: Done, Patches: 100, ComputeS: 10})
 	b.finish(1, &End{State: Done, Patches: 100, Cached: true})
-	c := l.summary(b, now)
+	c := l.summary(b, l.outlook(now, false))
 	if c.Cost.Patches != 100 || math.Abs(*c.Cost.USD-0.01) > 1e-9 {
 		t.Errorf("cost %+v", c.Cost)
 	}

@@ -248,16 +248,16 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.summary(b, time.Now()), nil
+	return l.summary(b, l.outlook(time.Now(), false)), nil
 }
 
 // summary is Summary. The caller holds mu.
-func (l *Ledger) summary(b *book, now time.Time) Summary {
+func (l *Ledger) summary(b *book, o *outlook) Summary {
 	return Summary{
 		ID: b.ID, Owner: b.Owner, Name: b.Name, Priority: b.Priority,
 		Submitted: b.Submitted, Deadline: b.Deadline,
 		State: b.state(), Counts: b.counts, Patches: b.patches,
-		Forecast: l.forecast(b, now), Cost: l.priced(b.spent),
+		Forecast: l.forecast(b, o), Cost: l.priced(b.spent),
 		Degraded: append([]string{}, b.words...),
 	}
 }
@@ -266,7 +266,7 @@ func (l *Ledger) summary(b *book, now time.Time) Summary {
 func (l *Ledger) Summaries(_ context.Context, owner string, all bool) ([]Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
+	now := l.outlook(time.Now(), true)
 	list := []Summary{}
 	for _, b := range l.open {
 		if all || b.Owner == owner {

@@ -3,6 +3,7 @@ package cohort
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 const (
 	tickEvery    = time.Second
+	maxLooks     = 500       // at cohorts known already, a scan
 	submitWithin = time.Hour // a mark without a manifest is what a submission left that broke off
 )
 
@@ -82,23 +84,48 @@ func (l *Ledger) refresh(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// scan looks at every cohort that is marked open.
+// scan looks at cohorts that are marked open: at those that are not known, and of
+// the others at most so many, those first that were not looked at for longest.
 func (l *Ledger) scan(ctx context.Context) error {
 	marks, err := l.shelf.ids(ctx, openPrefix)
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for id, at := range marks {
-		err := l.look(ctx, id)
-		if missing(err) {
-			if err = nil; time.Since(at) > submitWithin {
-				err = l.cfg.Store.Delete(ctx, openKey(id))
-			}
+	l.mu.Lock()
+	var fresh []string
+	var known []*book
+	for id := range marks {
+		if b := l.open[id]; b == nil {
+			fresh = append(fresh, id)
+		} else if !b.submitting {
+			known = append(known, b)
 		}
-		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	slices.SortFunc(known, func(a, b *book) int { return a.looked.Compare(b.looked) })
+	for _, b := range known[:min(len(known), maxLooks)] {
+		b.looked = time.Now()
+		fresh = append(fresh, b.ID)
+	}
+	l.mu.Unlock()
+
+	eg, ctx := errgroup.WithContext(ctx)
+	eg.SetLimit(readers)
+	for _, id := range fresh {
+		eg.Go(func() error {
+			err := l.look(ctx, id)
+			if missing(err) {
+				if err = nil; time.Since(marks[id]) > submitWithin {
+					err = l.cfg.Store.Delete(ctx, openKey(id))
+				}
+			}
+			if err != nil && ctx.Err() == nil && fault.Of(err) != fault.Unavailable {
+				l.log.Error("a cohort cannot be read", "cohort_id", id, "error", err)
+				return nil // one that is damaged does not stop the others
+			}
+			return err
+		})
+	}
+	return eg.Wait()
 }
 
 // look brings one cohort's book to what the store says, and closes it where it is
@@ -213,7 +240,7 @@ func (l *Ledger) close(ctx context.Context, b *book) error {
 	for i, line := range b.lines {
 		all.Ends[i] = line.end
 	}
-	c := closed{FormatVersion: FormatVersion, Owner: b.Owner, Summary: l.summary(b, time.Now())}
+	c := closed{FormatVersion: FormatVersion, Owner: b.Owner, Summary: l.summary(b, l.outlook(time.Now(), false))}
 	l.mu.Unlock()
 
 	if err := l.shelf.put(ctx, allEndsKey(b.ID), all); err != nil {
