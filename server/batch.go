@@ -9,6 +9,7 @@ import (
 
 	"bcc/cohort"
 	"bcc/fault"
+	"bcc/fetch"
 )
 
 // batchJSON is what a client sends to POST /predict/batch.
@@ -46,7 +47,7 @@ func (s *Server) predictBatch(c *call) error {
 // addressError says why an address is not taken, without repeating it: it may hold a
 // secret.
 func addressError(i int, err error) error {
-	if errors.Is(err, ErrRefused) {
+	if errors.Is(err, fetch.ErrRefused) {
 		return refuse(http.StatusForbidden, fault.HintOf(err), "slide %d: %w", i, err)
 	}
 	return fault.Hint(fault.New(fault.Of(err), "slide %d: %w", i, err), "%s", fault.HintOf(err))

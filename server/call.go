@@ -44,6 +44,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Referrer-Policy"] = noReferrer
 	h["Cache-Control"] = noStore
 	h["Content-Security-Policy"] = noContent
+	if s.secure(r) {
+		h["Strict-Transport-Security"] = strict
+	}
 	s.mux.ServeHTTP(writer{c}, c.Request) // comes back to route.ServeHTTP
 	if c.route == noRoute {
 		c.err = c.missed()
@@ -59,6 +62,7 @@ var (
 	noReferrer = []string{"no-referrer"}
 	noStore    = []string{"no-store"}
 	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	strict     = []string{"max-age=2592000"} // 30 days; only where the client's side is encrypted
 )
 
 // serve finds out who asks and calls the handler.

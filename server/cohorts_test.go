@@ -14,6 +14,7 @@ import (
 	"bcc/auth"
 	"bcc/cohort"
 	"bcc/fault"
+	"bcc/fetch"
 	"bcc/server"
 )
 
@@ -22,7 +23,7 @@ type fetcher []string
 
 func (f fetcher) Check(_ context.Context, address string) error {
 	if !slices.ContainsFunc(f, func(p string) bool { return strings.HasPrefix(address, p) }) {
-		return fault.Hint(fmt.Errorf("%w", server.ErrRefused), "ask for the host to be allowed")
+		return fault.Hint(fmt.Errorf("%w", fetch.ErrRefused), "ask for the host to be allowed")
 	}
 	return nil
 }

@@ -133,9 +133,6 @@ func notFound(what string) error {
 	return refuse(http.StatusNotFound, "", "no such %s", what)
 }
 
-// ErrRefused is what a Fetcher's error is where an address is on no list.
-var ErrRefused = errors.New("the address is on no list")
-
 // limitError turns what the limiter says into an answer.
 func limitError(err error) error {
 	if e, ok := errors.AsType[*auth.Exceeded](err); ok {

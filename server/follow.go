@@ -29,56 +29,89 @@ func (f *followers) close() {
 	f.wg.Wait()
 }
 
+// watch follows a cohort that was taken in just now.
 func (f *followers) watch(id, request string, who auth.Principal) {
 	if f.s.audit == nil && f.s.cfg.Limiter == nil {
 		return
 	}
-	f.wg.Go(func() {
-		happens, err := f.s.cfg.Ledger.Follow(f.ctx, id)
-		if err != nil {
-			f.s.log.Error("follow a cohort", "cohort", id, "error", err)
-			return
+	f.wg.Go(func() { f.follow(id, map[int]bool{}, request, who) })
+}
+
+// resume follows what an earlier server of this ledger took in and did not see end.
+// What had ended by now it wrote down itself.
+func (f *followers) resume(ctx context.Context) error {
+	if f.s.audit == nil && f.s.cfg.Limiter == nil {
+		return nil
+	}
+	all, err := f.s.cfg.Ledger.Summaries(ctx, "", true)
+	if err != nil {
+		return err
+	}
+	for _, sum := range all {
+		if sum.Counts.Pending+sum.Counts.Running == 0 {
+			continue
 		}
-		ends := map[int]bool{}
-		for e := range happens {
-			switch {
-			case e.Kind == cohort.EventSlide && e.Slide != nil:
-				f.ended(*e.Slide, ends, request, who)
-			case e.Kind == cohort.EventSnapshot && e.Summary != nil:
-				f.catchUp(f.ctx, id, ends, request, who)
-			}
+		ended := map[int]bool{}
+		if err := f.ends(ctx, sum.ID, func(st cohort.Status) { ended[st.Index] = true }); err != nil {
+			return err
 		}
-		if f.ctx.Err() != nil { // what has been answered stands in the audit log too
-			ctx, stop := context.WithTimeout(context.WithoutCancel(f.ctx), lastLook)
-			defer stop()
-			f.catchUp(ctx, id, ends, request, who)
+		f.wg.Go(func() { f.follow(sum.ID, ended, "", auth.Principal{ID: sum.Owner}) })
+	}
+	return nil
+}
+
+// follow writes down each end once; those in known were before.
+func (f *followers) follow(id string, known map[int]bool, request string, who auth.Principal) {
+	note := func(st cohort.Status) {
+		if !known[st.Index] && st.End != nil {
+			known[st.Index] = true
+			f.ended(st, request, who)
 		}
-	})
+	}
+	happens, err := f.s.cfg.Ledger.Follow(f.ctx, id)
+	if err != nil {
+		f.s.log.Error("follow a cohort", "cohort", id, "error", err)
+		return
+	}
+	for e := range happens {
+		switch {
+		case e.Kind == cohort.EventSlide && e.Slide != nil:
+			note(*e.Slide)
+		case e.Kind == cohort.EventSnapshot:
+			err = f.ends(f.ctx, id, note)
+		}
+	}
+	if f.ctx.Err() != nil { // what has been answered stands in the audit log too
+		ctx, stop := context.WithTimeout(context.WithoutCancel(f.ctx), lastLook)
+		defer stop()
+		err = f.ends(ctx, id, note)
+	}
+	if err != nil {
+		f.s.log.Error("look for the ends of a cohort", "cohort", id, "error", err)
+	}
 }
 
 const lastLook = 2 * time.Second
 
-func (f *followers) catchUp(ctx context.Context, id string, ends map[int]bool, request string, who auth.Principal) {
+// ends calls note for each slide that has come to its end.
+func (f *followers) ends(ctx context.Context, id string, note func(cohort.Status)) error {
 	for at := 0; ; {
 		page, err := f.s.cfg.Ledger.Slides(ctx, id, at, defaultPage)
 		if err != nil || len(page) == 0 {
-			return
+			return err
 		}
 		for _, st := range page {
 			if st.State.Final() {
-				f.ended(st, ends, request, who)
+				note(st)
 			}
 		}
 		at += len(page)
 	}
 }
 
-func (f *followers) ended(st cohort.Status, ends map[int]bool, request string, who auth.Principal) {
+// ended writes down one end.
+func (f *followers) ended(st cohort.Status, request string, who auth.Principal) {
 	e := st.End
-	if ends[st.Index] || e == nil {
-		return
-	}
-	ends[st.Index] = true
 	d := decision{request: request, key: who.ID, lane: "queue", slide: st.ID, digest: e.SHA256, model: f.s.cfg.Model.SHA256}
 	switch e.State {
 	case cohort.Done:

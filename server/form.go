@@ -90,7 +90,7 @@ func partError(err error) error {
 	if e, ok := errors.AsType[*refusal](err); ok {
 		return e
 	}
-	body := bodyError(err).(error)
+	body := bodyError(err)
 	if e, ok := errors.AsType[*refusal](body); ok && e.status == http.StatusBadRequest && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fault.New(fault.Invalid, "the form: %s", strings.TrimPrefix(err.Error(), "multipart: "))
 	}

@@ -12,13 +12,11 @@ import (
 	"image/png"
 	"io"
 	"log/slog"
-	"maps"
 	"mime/multipart"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +50,7 @@ type world struct {
 	store  blob.Store
 	ledger *cohort.Ledger
 	scorer *infer.Batcher
+	desk   *cohort.Desk
 }
 
 var theWorld *world
@@ -97,10 +96,10 @@ func inWorld(m *testing.M) (code int, err error) {
 		stop()
 		return 0, err
 	}
-	theWorld = &world{dir, store, ledger, scorer}
+	theWorld = &world{dir, store, ledger, scorer, cohort.NewDesk(store, q)}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = scorer.Run(ctx) })
-	wg.Go(func() { work(ctx, q, store, cohort.NewDesk(store, q)) })
+	wg.Go(func() { work(ctx, q, store, theWorld.desk) })
 	defer wg.Wait()
 	defer stop()
 	return m.Run(), nil
@@ -473,9 +472,6 @@ func (b *safeBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
-
-// keys returns the sorted field names of a JSON object.
-func keysOf(v any) []string { return slices.Sorted(maps.Keys(v.(map[string]any))) }
 
 // incoming returns what lies in the server's folder for uploads.
 func (s *site) incoming(t testing.TB) []os.DirEntry {

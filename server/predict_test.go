@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"bcc/cohort"
 	"bcc/server"
 )
 
@@ -275,4 +276,32 @@ func TestSmallPicturesShareABoundedMemory(t *testing.T) {
 	pw.CloseWithError(io.ErrUnexpectedEOF)
 	<-slow
 	s.eventually(t, func() bool { return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 0") })
+}
+
+func TestAServerStartedAnewWritesDownWhatEndsFromThenOn(t *testing.T) {
+	t.Parallel()
+	first := newServer(t, func(c *server.Config) { c.Heartbeat = time.Hour })
+	sha := upload(t, first, slidePicture(t))
+	// The worker holds the second slide until its cohort is cancelled; the first ends.
+	id := first.post(t, "/cohorts", "application/json", `{"parameters":{"mpp_um":4},"slides":[{"upload":"`+sha+`"},{"upload":"`+sha+`","name":"hold"}]}`).wants(t, 201).json(t)["id"].(string)
+	first.eventually(t, func() bool {
+		return first.get(t, "/cohorts/"+id).json(t)["counts"].(map[string]any)["done"] == 1.
+	})
+	first.stop()
+	<-first.ended
+	if got := strings.Count(first.audit.String(), id+"-0"); got != 1 {
+		t.Errorf("the first server wrote down %d decisions, want 1", got)
+	}
+	second := newServer(t)
+	defer func() { _ = theWorld.ledger.Cancel(context.Background(), id) }()
+	end := cohort.End{State: cohort.Done, SHA256: sha, Prediction: "BCC", Score: 0.9, Confidence: 0.9, Patches: 3}
+	if err := theWorld.desk.End(t.Context(), cohort.Task{SlideID: id + "-1", Cohort: id, Index: 1}, end); err != nil {
+		t.Fatal(err)
+	}
+	second.done(t, id)
+	second.stop()
+	<-second.ended
+	if log := second.audit.String(); strings.Count(log, id+"-1") != 1 || strings.Contains(log, id+"-0") {
+		t.Errorf("the second server wrote down:\n%s", log)
+	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +17,9 @@ const lastWord = 200 * time.Millisecond
 // event streams say good-bye, requests on their way may finish for Config.Drain, and
 // what is left is cut off. Run closes the server. TLS is the listener's business.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	if err := s.follow.resume(ctx); err != nil {
+		return errors.Join(fmt.Errorf("look for cohorts on their way: %w", err), l.Close(), s.Close())
+	}
 	conns := newConns(s.cfg.MaxConns, s.metrics)
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
