@@ -171,3 +171,34 @@ func TestSlidesGoIntoABucket(t *testing.T) {
 		t.Errorf("ended with %d: %s", s.code, all)
 	}
 }
+
+func TestAddressesAreTakenFromTheListsOnly(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	inside, outside := filepath.Join(root, "a.png"), filepath.Join(t.TempDir(), "b.png")
+	for _, path := range []string{inside, outside} {
+		if err := os.WriteFile(path, []byte("it is not opened here"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := startServe(t, "--allow-root", root)
+	for address, want := range map[string]int{
+		"file://" + inside:                          http.StatusCreated,
+		"file://" + outside:                         http.StatusForbidden,
+		"https://169.254.169.254/latest":            http.StatusForbidden,
+		"http://127.0.0.1/" + filepath.Base(s.addr): http.StatusForbidden,
+		"s3://bucket/key":                           http.StatusForbidden,
+		"gopher://127.0.0.1/":                       http.StatusBadRequest,
+	} {
+		body := fmt.Sprintf(`{"slides": [{"url": %q}]}`, address)
+		res, err := http.Post("http://"+s.addr+"/cohorts", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(res.Body)
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("%s: %s: %s", address, res.Status, text)
+		}
+	}
+}
