@@ -46,15 +46,15 @@ done
 
 curl --silent --show-error --fail "$at/openapi.json" >"$dir/openapi.json"
 export REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true
-(cd "$dir" && npx --no-install redocly lint --extends=spec --format=summary openapi.json) || {
-  (cd "$dir" && npx --no-install redocly lint --extends=spec openapi.json) || true
+(cd "$dir" && node_modules/.bin/redocly lint --extends=spec --format=summary openapi.json) || {
+  (cd "$dir" && node_modules/.bin/redocly lint --extends=spec openapi.json) || true
   die "redocly finds the description wrong" "server/openapi.json"
 }
 node "$dir/openapi.mjs" "$dir/openapi.json"
 (
   cd "$dir"
-  npx --no-install openapi-typescript openapi.json --output api.d.ts >/dev/null
-  npx --no-install tsc
+  node_modules/.bin/openapi-typescript openapi.json --output api.d.ts >/dev/null
+  node_modules/.bin/tsc
   node client.js "$at" "$tmp/patch.png" "$slide"
 )
 bash e2e/clients/curl.sh "$at" "$tmp/patch.png" "$slide"

@@ -12,7 +12,7 @@ want() {
   shift 2
   got=$(curl --silent --show-error --max-time 120 --dump-header "$tmp/head" --output "$tmp/body" --write-out '%{http_code}' "$@")
   if [ "$got" != "$status" ] || ! grep -q -- "$words" "$tmp/body"; then
-    printf 'curl: %s\n  answers %s: %.500s\n  want %s and %s\n' "$*" "$got" "$(cat "$tmp/body")" "$status" "$words" >&2
+    printf 'curl: %s\n  answers %s: %.500s\n  want %s and %s\n' "$*" "$got" "$(tr -d '\0' <"$tmp/body")" "$status" "$words" >&2
     exit 1
   fi
 }
@@ -54,7 +54,8 @@ etag=$(header etag)
 want 304 '' -H "If-None-Match: $etag" "$at/slides/$one/heatmap.png"
 want 206 'PNG' -H 'Range: bytes=0-7' "$at/slides/$one/heatmap.png"
 want 200 'TileSize' "$at/slides/$one/slide.dzi"
-want 200 'JFIF' "$at/slides/$one/slide_files/0/0_0.jpg"
+want 200 '' "$at/slides/$one/slide_files/0/0_0.jpg"
+[ "$(header content-type)" = image/jpeg ]
 want 200 'PNG' "$at/slides/$one/heatmap_files/0/0_0.png"
 want 200 '' -X DELETE "$at$cohort"
 

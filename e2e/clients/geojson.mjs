@@ -11,6 +11,7 @@ for (const path of process.argv.slice(2)) {
   const text = readFileSync(path, "utf8");
   const collection = check(text); // throws where RFC 7946 is broken
   assert.equal(collection.type, "FeatureCollection");
+  assert.ok(collection.features.length > 0, "an empty collection proves nothing");
   const ids = new Set();
   for (const f of collection.features) {
     assert.equal(f.type, "Feature");
