@@ -78,6 +78,9 @@ func (f *FolderStore) Put(ctx context.Context, key string, r io.Reader) error {
 // Create is Put where there is no such object. The file gets its name when it is
 // whole, by a link, which fails where the name is taken.
 func (f *FolderStore) Create(ctx context.Context, key string, r io.Reader) error {
+	if err := checkKey(key, maxKey+keptKey); err != nil {
+		return err
+	}
 	// Most losers come late: they need not write anything.
 	if info, err := f.root.Lstat(key); err == nil && info.Mode().IsRegular() {
 		return fmt.Errorf("create object %s: %w", key, ErrExists)

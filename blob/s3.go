@@ -107,6 +107,7 @@ func checkBucket(name string) error {
 type S3Store struct {
 	cfg     S3Config
 	client  *s3.Client
+	patient *http.Client // for answers that take the server's time, not the network's
 	metrics s3Metrics
 }
 
@@ -126,7 +127,7 @@ func newS3(cfg S3Config) *S3Store {
 		Region:       cfg.Region,
 		UsePathStyle: cfg.PathStyle,
 		Credentials:  credentials.NewStaticCredentialsProvider(cfg.AccessKey, cfg.SecretKey, cfg.SessionToken),
-		HTTPClient:   &http.Client{Transport: s3Transport(cfg.Timeout)},
+		HTTPClient:   &http.Client{Transport: s3Transport(cfg.Timeout, cfg.Timeout)},
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = cfg.Attempts
 			o.MaxBackoff = cfg.Pause
@@ -144,15 +145,16 @@ func newS3(cfg S3Config) *S3Store {
 	if cfg.Endpoint != "" {
 		options.BaseEndpoint = aws.String(cfg.Endpoint)
 	}
-	return &S3Store{cfg, s3.New(options), newS3Metrics(cfg.Registerer)}
+	return &S3Store{cfg, s3.New(options), &http.Client{Transport: s3Transport(cfg.Timeout, 0)}, newS3Metrics(cfg.Registerer)}
 }
 
-// s3Transport takes no proxy from the environment, as nothing here does.
-func s3Transport(timeout time.Duration) *http.Transport {
+// s3Transport takes no proxy from the environment, as nothing here does. A head of 0
+// waits for an answer as long as the operation may take.
+func s3Transport(timeout, head time.Duration) *http.Transport {
 	return &http.Transport{
 		DialContext:           (&net.Dialer{Timeout: timeout / 2}).DialContext,
 		TLSHandshakeTimeout:   timeout / 2,
-		ResponseHeaderTimeout: timeout,
+		ResponseHeaderTimeout: head,
 		MaxIdleConnsPerHost:   32,
 		IdleConnTimeout:       time.Minute,
 		DisableCompression:    true,

@@ -37,7 +37,7 @@ type bucket struct {
 
 func (b *bucket) intercept(f func(http.ResponseWriter, *http.Request) bool) { b.before.Store(&f) }
 
-func newBucket(t *testing.T) *bucket {
+func newBucket(t testing.TB) *bucket {
 	t.Helper()
 	backend := s3mem.New()
 	if err := backend.CreateBucket("slides"); err != nil {
@@ -78,7 +78,7 @@ func (b *bucket) refuse(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-func (b *bucket) open(t *testing.T) *blob.S3Store {
+func (b *bucket) open(t testing.TB) *blob.S3Store {
 	t.Helper()
 	s, err := blob.OpenS3(b.cfg)
 	if err != nil {
@@ -372,6 +372,67 @@ func TestAFailedUploadInPartsIsFreed(t *testing.T) {
 	}
 	if _, err := os.Stat(path); err != nil {
 		t.Error("the file is gone, the object is not there")
+	}
+}
+
+func TestAServerMayTakeItsTimeToJoinParts(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	b.cfg.Timeout, b.cfg.Attempts = 200*time.Millisecond, 3
+	var joins atomic.Int64
+	b.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost && r.URL.Query().Has("uploadId") {
+			joins.Add(1)
+			time.Sleep(500 * time.Millisecond)
+		}
+		return false
+	})
+	if err := b.open(t).Put(t.Context(), "x", bytes.NewReader(make([]byte, 6<<20))); err != nil || joins.Load() != 1 {
+		t.Errorf("%v after %d requests to join, want one that is waited for", err, joins.Load())
+	}
+}
+
+func TestASpoolGoesOnWithoutTheBucket(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	b.cfg.Attempts = 1
+	s := b.open(t)
+	cfg := blob.DefaultSpoolConfig()
+	cfg.Pause = 5 * time.Millisecond
+	spool, err := blob.NewSpool(s, t.TempDir(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer spool.Close()
+	b.intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	if err := blob.WriteSet(t.Context(), spool, "results/k", resultFiles(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := spool.Create(t.Context(), "ends/0.json", strings.NewReader("end")); err != nil {
+		t.Fatal(err)
+	}
+	if err := blob.CheckSet(t.Context(), spool, "results/k"); err != nil {
+		t.Errorf("read while the bucket is lost: %v", err)
+	}
+	b.before.Store(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	go func() {
+		for n, _ := spool.Waiting(); n > 0 && ctx.Err() == nil; n, _ = spool.Waiting() {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+	}()
+	if err := spool.Run(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := blob.CheckSet(t.Context(), s, "results/k"); err != nil {
+		t.Error(err)
+	}
+	if got, err := blob.Read(t.Context(), s, "ends/0.json", 10); string(got) != "end" {
+		t.Errorf("%q, %v", got, err)
 	}
 }
 

@@ -27,6 +27,9 @@ import (
 // and knows it by that.
 const writerMark = "bcc-writer"
 
+// joinFaster is how much faster than slowest a server joins parts at least.
+const joinFaster = 64
+
 // partsAtOnce are sent side by side; one more is being read meanwhile.
 const partsAtOnce = 2
 
@@ -90,8 +93,9 @@ type upload struct {
 
 	id string // of the upload in parts
 
-	mu   sync.Mutex
-	done []types.CompletedPart
+	mu    sync.Mutex
+	done  []types.CompletedPart
+	bytes int64
 }
 
 // condition is If-None-Match of a creator.
@@ -177,18 +181,20 @@ func (s *S3Store) part(ctx context.Context, up *upload, number int32, body io.Re
 		}
 		up.mu.Lock()
 		defer up.mu.Unlock()
+		up.bytes += n
 		up.done = append(up.done, types.CompletedPart{ETag: out.ETag, PartNumber: &number})
 		return nil
 	})
 }
 
+// complete has the server join the parts, which some do by copying them.
 func (s *S3Store) complete(ctx context.Context, up *upload) error {
 	slices.SortFunc(up.done, func(a, b types.CompletedPart) int { return int(*a.PartNumber - *b.PartNumber) })
-	return s.do(ctx, up.operation(), up.key, 0, func(ctx context.Context) error {
+	return s.do(ctx, up.operation(), up.key, up.bytes/joinFaster, func(ctx context.Context) error {
 		_, err := s.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
 			Bucket: &s.cfg.Bucket, Key: aws.String(s.name(up.key)), UploadId: &up.id,
 			MultipartUpload: &types.CompletedMultipartUpload{Parts: up.done}, IfNoneMatch: up.condition(),
-		})
+		}, func(o *s3.Options) { o.HTTPClient = s.patient })
 		return err
 	})
 }

@@ -24,6 +24,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"bcc/fault"
 )
 
@@ -68,6 +70,8 @@ type Config struct {
 	S3       Opener         // nil: no s3
 	Resolver Resolver       // default: the machine's
 	RootCAs  *x509.CertPool // a laboratory's own authorities; nil: the machine's
+
+	Registerer prometheus.Registerer // may be nil
 }
 
 // DefaultConfig allows nothing yet.
@@ -102,6 +106,7 @@ type Fetcher struct {
 	buckets []bucketRule
 	roots   []root
 	client  *http.Client
+	metrics metrics
 }
 
 // New returns a fetcher. The roots have to be there.
@@ -123,7 +128,7 @@ func New(cfg Config) (*Fetcher, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	f.client = f.newClient()
+	f.client, f.metrics = f.newClient(), newMetrics(cfg.Registerer)
 	return f, nil
 }
 
@@ -167,15 +172,21 @@ func (f *Fetcher) Check(ctx context.Context, address string) error {
 func (f *Fetcher) Fetch(ctx context.Context, address string, w io.Writer) (int64, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, f.cfg.Timeout, fault.New(fault.Unavailable, "fetch: not done within %v", f.cfg.Timeout))
 	defer cancel()
-	switch scheme(address) {
+	var by func(context.Context, string, io.Writer) (int64, error)
+	kind := scheme(address)
+	switch kind {
 	case "https", "http":
-		return f.fetchWeb(ctx, address, w)
+		by = f.fetchWeb
 	case "s3":
-		return f.fetchS3(ctx, address, w)
+		by = f.fetchS3
 	case "file":
-		return f.fetchFile(ctx, address, w)
+		by = f.fetchFile
+	default:
+		return 0, unknownScheme(address)
 	}
-	return 0, unknownScheme(address)
+	n, err := by(ctx, address, w)
+	f.metrics.observe(kind, n, err)
+	return n, err
 }
 
 // scheme returns what stands before the colon, in small letters.

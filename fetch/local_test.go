@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"bcc/fault"
 	"bcc/fetch"
 )
@@ -155,6 +157,36 @@ func TestListsThatSayNothingAreInvalid(t *testing.T) {
 		cfg.Buckets, cfg.S3 = []string{bucket}, buckets{}
 		if _, err := fetch.New(cfg); err == nil {
 			t.Errorf("bucket %q is taken", bucket)
+		}
+	}
+}
+
+func TestItCountsHowFetchesEnd(t *testing.T) {
+	t.Parallel()
+	cfg := fetch.DefaultConfig()
+	registry := prometheus.NewRegistry()
+	cfg.Buckets, cfg.S3, cfg.Registerer = []string{"one"}, buckets{-1}, registry
+	f := open(t, cfg)
+	get(t, f, "s3://one/x")
+	get(t, f, "s3://two/x")
+	get(t, f, "file:///etc/passwd")
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name := ""
+			for _, l := range m.GetLabel() {
+				name = l.GetValue() + " " + name
+			}
+			got[name] = m.GetCounter().GetValue()
+		}
+	}
+	for name, want := range map[string]float64{"s3 done ": 1, "s3 refused ": 1, "file refused ": 1, "": 5} {
+		if got[name] != want {
+			t.Errorf("%q: %v, want %v (of %v)", name, got[name], want, got)
 		}
 	}
 }
