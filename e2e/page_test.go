@@ -196,11 +196,13 @@ func viewerView(b *browser, truth string) {
 	b.walk("viewer")
 	eval[int](b, `document.querySelector(".lesion").click(), 1`)
 	b.settled()
-	if !eval[bool](b, `(() => {
-		const osd = document.querySelector(".stage").osd, r = osd.world.getItemAt(0).viewportToImageRectangle(osd.viewport.getBounds());
-		return r.width < 3000 && document.querySelector(".lesion").getAttribute("aria-pressed") === "true";
-	})()`) {
-		t.Error("the list of lesions does not fly to the first")
+	if v := eval[string](b, `(async () => {
+		const osd = document.querySelector(".stage").osd, v = osd.world.getItemAt(0).viewportToImageRectangle(osd.viewport.getBounds());
+		const [x, y, w, h] = (await (await fetch(location.hash.slice(1) + "/result")).json()).lesions[0].bounds_px;
+		const inside = v.x < x && v.y < y && v.x + v.width > x + w && v.y + v.height > y + h, large = Math.max(w / v.width, h / v.height) > 0.3;
+		return inside && large && document.querySelector(".lesion").getAttribute("aria-pressed") === "true" ? "" : v + " of lesion " + [x, y, w, h];
+	})()`); v != "" {
+		t.Errorf("the list of lesions does not fly to the first: %s", v)
 	}
 	b.until(`/probability of BCC/.test(document.querySelector(".reading").textContent)`, 5*time.Second)
 	b.shot("page-lesion")

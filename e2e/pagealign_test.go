@@ -6,8 +6,8 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/csv"
+	"fmt"
 	"image"
-	"image/color"
 	"image/png"
 	"math"
 	"os"
@@ -96,29 +96,65 @@ func aligned(b *browser, truthFile string) {
 		return cmp.Compare(at(p), at(q))
 	})
 	for _, k := range []float64{0.17, 0.25, 0.4, 0.5, 0.83, 1, 2, 4} {
-		b.slider("Heat map", "100")
 		s := b.look(float64(r.x0), float64(r.y)+float64(r.h)/2, k)
-		over := b.picture()
-		b.slider("Heat map", "0")
-		under := b.picture()
+		b.layers(0, 1)
+		heat := b.picture()
+		b.layers(1, 0)
+		slide := b.picture()
 		if math.Abs(s.K-k) > 1e-3*k && k < 4 {
 			t.Errorf("the viewer shows %v screen pixels a slide's pixel, want %v", s.K, k)
 		}
-		edges, worst := heatEdges(s, rows, over, under)
-		dx, dy := truth.shift(s, under)
+		edges, worst := heatEdges(s, rows, heat)
+		dx, dy := truth.shift(s, slide)
 		t.Logf("%.2f screen pixels a pixel: %d edges of the heat map within %.2f px; slide off by (%.2f, %.2f) px", s.K, edges, worst, dx, dy)
 		if edges == 0 {
 			t.Errorf("at %.2f no edge of the heat map is in sight", s.K)
 		}
-		if worst > 1 {
+		if worst > 0.5 {
 			t.Errorf("at %.2f an edge of the heat map is off by %.2f screen pixels", s.K, worst)
 		}
-		if math.Hypot(dx, dy) > 1 {
+		if !(math.Hypot(dx, dy) <= 0.5) { // NaN: nothing to compare was seen
 			t.Errorf("at %.2f the slide is off by (%.2f, %.2f) screen pixels", s.K, dx, dy)
 		}
 	}
+	outlined(b)
+	b.layers(1, 1)
+	eval[int](b, `document.querySelector(".frame").style.background = "", 1`)
 	b.slider("Heat map", "45")
 	b.slider("Shown from", "0.2")
+}
+
+// outlined compares the outline on the screen with the longest upright line of
+// lesions.geojson.
+func outlined(b *browser) {
+	t := b.t
+	t.Helper()
+	type line struct{ X, Y0, Y1 float64 }
+	l := eval[line](b, `fetch(location.hash.slice(1) + "/lesions.geojson").then((r) => r.json()).then((c) => {
+		let best = {X: 0, Y0: 0, Y1: 0};
+		for (const {geometry: g} of c.features) for (const ring of (g.type === "Polygon" ? [g.coordinates] : g.coordinates).flat()) ring.slice(1).forEach(([x, y], i) => {
+			if (x === ring[i][0] && Math.abs(y - ring[i][1]) > best.Y1 - best.Y0) best = {X: x, Y0: Math.min(y, ring[i][1]), Y1: Math.max(y, ring[i][1])};
+		});
+		return best;
+	})`)
+	if l.Y1 == l.Y0 {
+		t.Fatal("lesions.geojson has no upright line")
+	}
+	eval[int](b, `document.querySelector(".outlines").style.visibility = "", 1`)
+	b.layers(0, 0)
+	for _, k := range []float64{0.25, 0.83, 1, 4} {
+		s := b.look(l.X, (l.Y0+l.Y1)/2, k)
+		m := b.picture()
+		want, y := s.X+s.K*l.X, int(s.Y+s.K*(l.Y0+l.Y1)/2)
+		var sum, moment float64
+		for x := int(want) - 8; x < int(want)+8; x++ {
+			sum, moment = sum+grey(m, x, y), moment+grey(m, x, y)*(float64(x)+0.5)
+		}
+		t.Logf("%.2f screen pixels a pixel: the outline is off by %.2f px", s.K, moment/sum-want)
+		if !(math.Abs(moment/sum-want) <= 0.5) { // NaN: there is none
+			t.Errorf("at %.2f the outline is off by %.2f screen pixels", s.K, moment/sum-want)
+		}
+	}
 }
 
 // patchRow is one row of the grid from its first patch to its last, where none is missing between.
@@ -147,11 +183,28 @@ func patchRows(t *testing.T, text string) []patchRow {
 	return rows
 }
 
-// heatEdges finds the ends of each row of patches on the screen, by how much of each
-// pixel the heat map covers, and returns how many it saw and the largest distance
-// from where they belong.
-func heatEdges(s sight, rows []patchRow, over, under image.Image) (n int, worst float64) {
+// layers shows the slide and the heat map by themselves, on black.
+func (b *browser) layers(slide, heat int) {
+	b.t.Helper()
+	eval[int](b, fmt.Sprintf(`(() => {
+		const w = document.querySelector(".stage").osd.world;
+		document.querySelector(".frame").style.background = "#000";
+		w.getItemAt(0).setOpacity(%d);
+		w.getItemAt(1).setOpacity(%d);
+		return 1;
+	})()`, slide, heat))
+	b.settled()
+}
+
+// heatEdges finds the ends of each row of patches on the screen, where the heat map
+// by itself lies on black, by how much of each pixel it covers. It returns how many
+// it saw and the largest distance from where they belong.
+func heatEdges(s sight, rows []patchRow, m image.Image) (n int, worst float64) {
 	const margin = 12 // screen pixels looked at on each side
+	bright := func(x, y int) float64 {
+		r, g, b, _ := m.At(x, y).RGBA()
+		return float64(max(r, g, b))
+	}
 	for _, r := range rows {
 		y := int(s.Y + s.K*(float64(r.y)+float64(r.h)/2))
 		if float64(y) < s.Top+2 || float64(y) > s.Bottom-2 || s.K*float64(r.h) < 2*margin {
@@ -166,12 +219,17 @@ func heatEdges(s sight, rows []patchRow, over, under image.Image) (n int, worst 
 				continue
 			}
 			middle := int(math.Floor(want))
+			if bright(middle-e.side*margin, y) > 0 {
+				continue // a row above or below reaches further: not this row's edge
+			}
 			sum := 0.0
 			for d := -margin; d < margin; d++ {
-				sum += covered(over.At(middle+d, y), under.At(middle+d, y), over.At(middle+e.side*margin, y))
-			}
-			if out := middle - e.side*margin; covered(over.At(out, y), under.At(out, y), over.At(middle+e.side*margin, y)) > 0.5 {
-				continue // a row above or below reaches further: not this row's edge
+				// As bright as the next but one inwards: covered. The colour changes over many pixels.
+				if c := bright(middle+d, y) / max(bright(middle+d+2*e.side, y), 1); c > 0.9 {
+					sum++
+				} else {
+					sum += c
+				}
 			}
 			found := float64(middle) + margin - sum
 			if e.side < 0 {
@@ -182,24 +240,6 @@ func heatEdges(s sight, rows []patchRow, over, under image.Image) (n int, worst 
 		}
 	}
 	return n, worst
-}
-
-// covered is how much of a pixel has the heat map's colour, 0 to 1.
-func covered(over, under, heat color.Color) float64 {
-	channels := func(c color.Color) [3]float64 {
-		r, g, b, _ := c.RGBA()
-		return [3]float64{float64(r), float64(g), float64(b)}
-	}
-	o, u, h := channels(over), channels(under), channels(heat)
-	var along, length float64
-	for i := range 3 {
-		along += (o[i] - u[i]) * (h[i] - u[i])
-		length += (h[i] - u[i]) * (h[i] - u[i])
-	}
-	if length == 0 {
-		return 0
-	}
-	return min(max(along/length, 0), 1)
 }
 
 // sums is a picture in grey as sums over rectangles, so that any may be averaged at once.
