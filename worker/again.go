@@ -16,6 +16,29 @@ const maxPause = time.Minute
 // retries reports whether the same work may succeed later: the table of fault says so.
 func retries(err error) bool { return fault.Of(err).Meaning().Retry }
 
+// errAway marks what failed because the store does not answer, or is full: that is no
+// fault of the slide, and does not count as an attempt at it.
+var errAway = errors.New("the store is not there")
+
+// ofStore marks err where the store is away. A nil err stays nil.
+func ofStore(err error) error {
+	if err == nil || fault.Of(err) != fault.Unavailable {
+		return err
+	}
+	return away{err}
+}
+
+type away struct{ error }
+
+func (a away) Unwrap() error        { return a.error }
+func (a away) Is(target error) bool { return target == errAway }
+
+// awayWords are said while the store is away, and for so long after the last time.
+const (
+	awayWords = "the store does not answer: slides wait"
+	awayFor   = 30 * time.Second
+)
+
 // pause returns how long to wait after the attempt, from 1: twice as long after each,
 // and never the same for two slides that failed together.
 func pause(base time.Duration, attempt int) time.Duration {

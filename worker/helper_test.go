@@ -41,13 +41,19 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOf(t, 10*time.Second)
+}
+
+// newWorldOf returns one whose jobs are leased for so long.
+func newWorldOf(t testing.TB, lease time.Duration) *world {
+	t.Helper()
 	dir := t.TempDir()
 	w := &world{}
 	var err error
 	if w.store, err = blob.Folder(filepath.Join(dir, "store")); err != nil {
 		t.Fatal(err)
 	}
-	if w.queue, err = queue.Open(t.Context(), queue.Config{Dir: filepath.Join(dir, "queue"), Lease: 10 * time.Second}); err != nil {
+	if w.queue, err = queue.Open(t.Context(), queue.Config{Dir: filepath.Join(dir, "queue"), Lease: lease}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { w.queue.Close() })

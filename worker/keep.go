@@ -69,5 +69,5 @@ func (w *Worker) compute(ctx context.Context, p plan, src *source, t cohort.Task
 	if blob.CheckSet(ctx, w.store, resultPrefix(p.key)) == nil {
 		return r, nil
 	}
-	return r, blob.WriteSet(ctx, w.store, resultPrefix(p.key), dir)
+	return r, ofStore(blob.WriteSet(ctx, w.store, resultPrefix(p.key), dir))
 }

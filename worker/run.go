@@ -96,9 +96,9 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease) {
 	case ctx.Err() != nil:
 		w.told(log, l.Return(after))
 		return
-	case retries(err): // the store does not answer: that is no fault of the slide
-		log.Warn("begin a job", "error", err)
-		w.told(log, l.Again(after, pause(w.cfg.Pause, l.Attempt)))
+	case retries(err): // only the store was asked
+		w.awaitStore(ctx, log, err)
+		w.told(log, l.Return(after))
 		return
 	default:
 		log.Error("a job that cannot be read is dropped", "error", err)
@@ -122,6 +122,11 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease) {
 		w.desk.Back(t)
 		w.told(log, l.Return(after))
 		return
+	case errors.Is(err, errAway):
+		w.desk.Back(t)
+		w.awaitStore(ctx, log, err)
+		w.told(log, l.Return(after))
+		return
 	case retries(err) && l.Attempt < w.cfg.Attempts:
 		wait := pause(w.cfg.Pause, l.Attempt)
 		log.Warn("a slide is tried again", "kind", fault.Of(err).String(), "wait", wait, "error", err)
@@ -138,15 +143,23 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease) {
 	end.Attempts, end.Worker = l.Attempt, w.cfg.ID
 	end.TookS = time.Since(begun).Seconds()
 	if err := w.desk.End(after, t, end); err != nil { // the result stays; the next attempt finds it
-		log.Warn("keep how a slide ended", "error", err)
 		w.desk.Back(t)
-		w.told(log, l.Again(after, pause(w.cfg.Pause, l.Attempt)))
+		w.awaitStore(ctx, log, err)
+		w.told(log, l.Return(after))
 		return
 	}
 	w.metrics.slides.WithLabelValues(string(end.State)).Inc()
 	w.metrics.took.WithLabelValues(string(end.State)).Observe(end.TookS)
 	log.Info("slide ended", "state", end.State, "cached", end.Cached, "patches", end.Patches, "took", time.Since(begun), "error", cause)
 	w.told(log, l.Done(after))
+}
+
+// awaitStore lets some time go by, less than the lease, because the store is away.
+func (w *Worker) awaitStore(ctx context.Context, log *slog.Logger, err error) {
+	log.Warn("the store is away, a slide waits", "error", err)
+	w.away.Store(time.Now().UnixNano())
+	w.metrics.retries.WithLabelValues("store_away").Inc()
+	sleep(ctx, min(pause(w.cfg.Pause, 2), w.cfg.Lease/3))
 }
 
 // told logs that the queue could not be told how a job went. It will be given to

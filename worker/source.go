@@ -38,15 +38,23 @@ func (w *Worker) open(ctx context.Context, t cohort.Task) (*source, error) {
 		return nil, fault.Hint(fault.New(fault.NotFound, "the slide is not in the store"), "send it again")
 	}
 	if err != nil {
-		return nil, err
+		return nil, ofStore(err)
 	}
 	return &source{
 		Source: detect.Source{
-			ReaderAt: o, Size: o.Size, Name: neutral(sha), MPP: scale(t.Slide.Parameters),
+			ReaderAt: stored{o}, Size: o.Size, Name: neutral(sha), MPP: scale(t.Slide.Parameters),
 			SHA256: func() (string, error) { return sha, nil },
 		},
 		object: o, sha256: sha,
 	}, nil
+}
+
+// stored tells a store that is away from a slide that cannot be read.
+type stored struct{ io.ReaderAt }
+
+func (s stored) ReadAt(b []byte, at int64) (int, error) {
+	n, err := s.ReaderAt.ReadAt(b, at)
+	return n, ofStore(err)
 }
 
 func (s *source) close() { s.object.Close() }
@@ -74,9 +82,9 @@ func (w *Worker) bring(ctx context.Context, address string) (sha string, err err
 	sha = hex.EncodeToString(h.Sum(nil))
 	there, err := blob.Exists(ctx, w.store, slideKey(sha))
 	if err != nil || there {
-		return sha, err
+		return sha, ofStore(err)
 	}
-	return sha, w.store.Adopt(ctx, slideKey(sha), f.Name())
+	return sha, ofStore(w.store.Adopt(ctx, slideKey(sha), f.Name()))
 }
 
 // read writes what lies at the address to to: files of this machine by copying, for

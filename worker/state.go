@@ -28,6 +28,9 @@ func (w *Worker) State() cohort.WorkerState {
 	if w.cfg.RSS != nil {
 		s.RSSBytes = w.cfg.RSS()
 	}
+	if time.Since(time.Unix(0, w.away.Load())) < awayFor {
+		s.Degraded = append(s.Degraded, awayWords)
+	}
 	switch w.level(time.Now()) {
 	case levelOverlap:
 		s.Degraded = append(s.Degraded, "overload: patches of routine slides do not overlap")

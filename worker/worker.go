@@ -124,6 +124,7 @@ type Worker struct {
 	once    once  // results being made
 	share   share // who gets the worker's time
 	patches atomic.Int64
+	away    atomic.Int64 // when the store was, the last time: nanoseconds since 1970
 	pace    pace
 
 	mu      sync.Mutex
