@@ -73,6 +73,9 @@ type Config struct {
 	// Incoming is a folder for uploads on their way, on the disk of the store where
 	// that is a folder.
 	Incoming string
+	// Local says that only this computer is to be answered: requests without
+	// credentials have to name it (localhost, 127.0.0.1). Default false.
+	Local bool
 	// TrustedProxies are the networks whose forwarded headers count. Default: none.
 	TrustedProxies []netip.Prefix
 

@@ -32,6 +32,9 @@ func (c *call) identify() error {
 		}
 		c.who = who
 	}
+	if err := c.ownHand(); err != nil {
+		return err
+	}
 	if l := c.s.cfg.Limiter; l != nil && c.route.work {
 		if err := l.Take(c.who); err != nil {
 			c.s.metrics.refused.WithLabelValues("limit").Inc()
