@@ -43,6 +43,7 @@ type access struct {
 	verifier *auth.Verifier
 	limiter  *auth.Limiter
 	proxies  []netip.Prefix
+	local    bool   // nobody is asked, because only this computer is answered
 	state    string // in words, for the start
 }
 
@@ -78,6 +79,7 @@ func (f *accessFlags) openAccess(ctx context.Context, addr, data string, r prome
 	case !loopback(ctx, addr):
 		return nil, wantsCredentials(addr, data)
 	default:
+		a.local = true
 		a.state = "off: only this computer reaches the address; restart after the first key is made"
 	}
 	if a.verifier, err = auth.New(cfg); err != nil {

@@ -170,6 +170,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	cfg := server.DefaultConfig()
 	cfg.Ledger, cfg.Store, cfg.Looker, cfg.Fetcher = s.ledger, s.store, s.looker, s.fetcher
 	cfg.Verifier, cfg.Limiter, cfg.TrustedProxies = s.access.verifier, s.access.limiter, s.access.proxies
+	cfg.Local = s.access.local
 	c := &s.judge.cfg
 	cfg.Model = server.Model{
 		Card: s.judge.bundle.Card, SHA256: s.judge.bundle.Digest,
@@ -177,6 +178,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	}
 	cfg.Machine, cfg.Degraded = s.readMachine, s.words
 	cfg.Slide.Codecs = c.Slide.Codecs
+	cfg.Resample = c.Patch.Resample
 	cfg.Registry, cfg.Logger, cfg.Audit, cfg.Version = s.registry, s.log, s.audit, s.version
 	cfg.Incoming = filepath.Join(s.data, "incoming")
 	cfg.MaxUpload, cfg.MaxPixels, cfg.ReserveDisk = int64(f.maxUpload), f.maxPixels, int64(f.reserve)

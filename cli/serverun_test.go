@@ -202,3 +202,23 @@ func TestAddressesAreTakenFromTheListsOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestOnLoopbackItAnswersToItsOwnNamesOnly(t *testing.T) {
+	t.Parallel()
+	s := startServe(t)
+	for host, want := range map[string]int{"": http.StatusOK, "localhost:8000": http.StatusOK, "points.here.example.org": http.StatusForbidden} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+s.addr+"/cohorts", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Host = host
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != want {
+			t.Errorf("as %q: %s, want %d", host, res.Status, want)
+		}
+	}
+}
