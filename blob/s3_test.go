@@ -97,32 +97,6 @@ func TestABucketKeepsObjects(t *testing.T) {
 	})
 }
 
-// TestARealServerKeepsObjects wants the address and credentials of an empty bucket
-// (make e2e-s3 starts one).
-func TestARealServerKeepsObjects(t *testing.T) {
-	t.Parallel()
-	cfg := blob.DefaultS3Config()
-	cfg.Endpoint, cfg.Bucket = os.Getenv("BCC_S3_ENDPOINT"), os.Getenv("BCC_S3_BUCKET")
-	cfg.AccessKey, cfg.SecretKey = os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY")
-	cfg.PathStyle, cfg.PartBytes = true, 5<<20
-	if cfg.Endpoint == "" {
-		t.Skip("BCC_S3_ENDPOINT names no server")
-	}
-	var n atomic.Int64
-	blobtest.Exercise(t, 11<<20, func(t *testing.T) blob.Store {
-		cfg := cfg
-		cfg.Prefix = fmt.Sprintf("test-%d/%d", time.Now().UnixNano(), n.Add(1))
-		s, err := blob.OpenS3(cfg)
-		if err == nil {
-			err = s.Check(t.Context())
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
-	})
-}
-
 func TestSmallObjectsTakeOneRequest(t *testing.T) {
 	t.Parallel()
 	b := newBucket(t)

@@ -10,7 +10,7 @@ gateway=$PWD/.deps/bin/versitygw
 
 tmp=$(mktemp -d)
 pid=
-trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$tmp"' EXIT
+trap '[ -z "$pid" ] || { kill "$pid"; kill -CONT "$pid"; } 2>/dev/null; rm -rf "$tmp"' EXIT
 port=${BCC_S3_PORT:-7070}
 export AWS_ACCESS_KEY_ID=bcc AWS_SECRET_ACCESS_KEY=bcc-secret
 export BCC_S3_ENDPOINT=http://127.0.0.1:$port BCC_S3_BUCKET=bcc-test
@@ -26,4 +26,4 @@ for _ in $(seq 50); do
   kill -0 "$pid" 2>/dev/null || { cat "$tmp/log" >&2; exit 1; }
   sleep 0.1
 done
-go test -count=1 -timeout 120s -run 'RealServer' "${@:--v}" ./blob
+BCC_S3_PID=$pid go test -count=1 -timeout 120s -run 'RealServer' "${@:--v}" ./blob
