@@ -138,7 +138,7 @@ func (f *benchPredictFlags) run(ctx context.Context, std Streams) (err error) {
 	for _, t := range worthOverloading(c.Ours, c.Peers, figures) {
 		o, err := bench.Overload{
 			Name: c.Name, Target: t, PatchPx: c.PatchPx, Send: c.Send, Clients: slices.Max(f.clients), CapacityS: 2 * f.seconds,
-			Factor: f.overload, Seconds: f.overloadSeconds, Settle: settle, Cores: len(c.Bare),
+			Factor: f.overload, Seconds: f.overloadSeconds, Settle: settle(f.overloadSeconds), Cores: len(c.Bare),
 		}.Run(ctx)
 		if err != nil {
 			return err
@@ -187,8 +187,10 @@ func (f *benchPredictFlags) comparison(b *model.Bundle, s *benched) (*comparison
 	return c, nil
 }
 
-// settle is how long a server may give memory back after an overload.
-const settle = 5 * time.Second
+// settle returns how long a server may give memory back after an overload.
+func settle(overloadSeconds float64) time.Duration {
+	return time.Duration(min(overloadSeconds/4, 5) * float64(time.Second))
+}
 
 // oneByOne is the engine on batches of one.
 type oneByOne struct {
