@@ -41,3 +41,12 @@ func isThere(err error) bool {
 	return ok && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
 		api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
+
+// inProcess is the server's code, on a cluster, where a job of the same ID has come
+// and is not on enough disks yet; nats.go does not name it.
+const inProcess jetstream.ErrorCode = 10158
+
+func isInProcess(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && api.ErrorCode == inProcess
+}

@@ -29,7 +29,8 @@ type Job struct {
 	Data []byte // at most MaxData bytes
 }
 
-// Backlog is how much work is there. The sum of the three is exact.
+// Backlog is how much work is there. The sum of the three is exact; on a cluster it
+// lags behind Done a little.
 type Backlog struct {
 	Urgent  int // never taken yet
 	Routine int // never taken yet

@@ -18,7 +18,7 @@ const (
 	wakeSubject     = "bcc.wake"
 	tellPrefix      = "bcc.tell."
 	returnedStream  = "BCC_RETURNED"
-	returnedSubject = "bcc.returned." // LANE.SEQUENCE
+	returnedSubject = "bcc.returned." // LANE.SEQUENCE.ID
 	dropWindow      = 2 * time.Minute // how long the server remembers the ID of a job that is done
 	returnedAge     = 30 * 24 * time.Hour
 )
@@ -58,7 +58,7 @@ func (q *Queue) openStreams(ctx context.Context) (err error) {
 	}
 	q.notes, err = q.openStream(ctx, jetstream.StreamConfig{
 		Name:              returnedStream,
-		Subjects:          []string{returnedSubject + "*.*"},
+		Subjects:          []string{returnedSubject + "*.*.*"},
 		MaxMsgsPerSubject: 1,
 		MaxAge:            returnedAge, // longer than any job waits between two hand-backs
 		MaxBytes:          maxLaneBytes / 16,

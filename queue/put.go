@@ -48,10 +48,7 @@ func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
 func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 	sent := make([]jetstream.PubAckFuture, 0, len(jobs))
 	for _, j := range jobs {
-		ack, err := q.js.PublishMsgAsync(&nats.Msg{Subject: q.prefix(j.Lane) + j.ID, Data: j.Data},
-			jetstream.WithMsgID(j.ID),
-			jetstream.WithExpectLastSequencePerSubject(0), // none of that ID is there
-			jetstream.WithStallWait(patience))
+		ack, err := q.js.PublishMsgAsync(message(q, j), append(onlyOnce(j), jetstream.WithStallWait(patience))...)
 		if err != nil {
 			return kept, q.putFailed(j, err)
 		}
@@ -71,6 +68,10 @@ func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 		case <-q.closing:
 			err = errClosed
 		}
+		for err != nil && isInProcess(err) { // somebody puts the same job: until it is there or not
+			time.Sleep(20 * time.Millisecond)
+			_, err = q.js.PublishMsg(ctx, message(q, jobs[i]), onlyOnce(jobs[i])...)
+		}
 		if err != nil && !isThere(err) {
 			return kept, q.putFailed(jobs[i], err)
 		}
@@ -80,6 +81,16 @@ func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 		kept, err = kept+1, nil
 	}
 	return kept, nil
+}
+
+func message(q *Queue, j Job) *nats.Msg {
+	return &nats.Msg{Subject: q.prefix(j.Lane) + j.ID, Data: j.Data}
+}
+
+// onlyOnce has the server refuse a job while one of its ID is there, and drop it
+// where one was a short while ago.
+func onlyOnce(j Job) []jetstream.PublishOpt {
+	return []jetstream.PublishOpt{jetstream.WithMsgID(j.ID), jetstream.WithExpectLastSequencePerSubject(0)}
 }
 
 func (q *Queue) putFailed(j Job, err error) error {

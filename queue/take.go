@@ -124,7 +124,7 @@ func (q *Queue) leased(l lane, m *nats.Msg, asked time.Time) (*Lease, error) {
 		Attempt: int(meta.NumDelivered),
 		q:       q,
 		ack:     m.Reply,
-		note:    fmt.Sprintf("%s%s.%d", returnedSubject, l.name, meta.Sequence.Stream),
+		note:    fmt.Sprintf("%s%s.%d.%s", returnedSubject, l.name, meta.Sequence.Stream, strings.TrimPrefix(m.Subject, l.prefix)),
 		until:   asked.Add(q.cfg.Lease), // the server counts from when it sent, which was later
 	}
 	if meta.NumDelivered > 1 {

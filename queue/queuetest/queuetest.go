@@ -97,11 +97,18 @@ func wantKind(t *testing.T, err error, kind fault.Kind) {
 	}
 }
 
+// wantBacklog waits for it: a cluster counts a moment late.
 func wantBacklog(t *testing.T, q *queue.Queue, want queue.Backlog) {
 	t.Helper()
-	got, err := q.Backlog(t.Context())
-	if ok(t, err); got != want {
-		t.Fatalf("backlog %+v, want %+v", got, want)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		got, err := q.Backlog(t.Context())
+		ok(t, err)
+		if got == want {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("backlog %+v, want %+v", got, want)
+		}
 	}
 }
 
