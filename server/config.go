@@ -70,6 +70,10 @@ type Config struct {
 	Audit    io.Writer // one JSON line a decision; nil: none
 	Version  string    // of the program
 
+	// Alone says that no other server stands on the ledger: then this one writes down
+	// the decisions on what an earlier one took in.
+	Alone bool
+
 	// Incoming is a folder for uploads on their way, on the disk of the store where
 	// that is a folder.
 	Incoming string

@@ -40,7 +40,7 @@ func (f *followers) watch(id, request string, who auth.Principal) {
 // resume follows what an earlier server of this ledger took in and did not see end.
 // What had ended by now it wrote down itself.
 func (f *followers) resume(ctx context.Context) error {
-	if f.s.audit == nil && f.s.cfg.Limiter == nil {
+	if !f.s.cfg.Alone || f.s.audit == nil && f.s.cfg.Limiter == nil {
 		return nil
 	}
 	all, err := f.s.cfg.Ledger.Summaries(ctx, "", true)

@@ -280,7 +280,7 @@ func TestSmallPicturesShareABoundedMemory(t *testing.T) {
 
 func TestAServerStartedAnewWritesDownWhatEndsFromThenOn(t *testing.T) {
 	t.Parallel()
-	first := newServer(t, func(c *server.Config) { c.Heartbeat = time.Hour })
+	first := newServer(t)
 	sha := upload(t, first, slidePicture(t))
 	// The worker holds the second slide until its cohort is cancelled; the first ends.
 	id := first.post(t, "/cohorts", "application/json", `{"parameters":{"mpp_um":4},"slides":[{"upload":"`+sha+`"},{"upload":"`+sha+`","name":"hold"}]}`).wants(t, 201).json(t)["id"].(string)
@@ -292,7 +292,8 @@ func TestAServerStartedAnewWritesDownWhatEndsFromThenOn(t *testing.T) {
 	if got := strings.Count(first.audit.String(), id+"-0"); got != 1 {
 		t.Errorf("the first server wrote down %d decisions, want 1", got)
 	}
-	second := newServer(t)
+	second := newServer(t, func(c *server.Config) { c.Alone = true })
+	second.get(t, "/health").wants(t, 200) // it has looked at what is there
 	defer func() { _ = theWorld.ledger.Cancel(context.Background(), id) }()
 	end := cohort.End{State: cohort.Done, SHA256: sha, Prediction: "BCC", Score: 0.9, Confidence: 0.9, Patches: 3}
 	if err := theWorld.desk.End(t.Context(), cohort.Task{SlideID: id + "-1", Cohort: id, Index: 1}, end); err != nil {
