@@ -12,7 +12,7 @@ export class Problem extends Error {
 
 // problem turns an error into words: what, and what to do.
 export function problem(err) {
-  if (!(err instanceof Problem)) return `The server does not answer (${err.message}).`;
+  if (err instanceof TypeError) return `The server does not answer (${err.message}).`; // as fetch says it
   const end = /[.!?]$/.test(err.message) ? "" : ".";
   return capital(err.message) + end + (err.details ? ` ${capital(err.details)}.` : "");
 }

@@ -24,7 +24,7 @@ export default async function machine(place, signal) {
   const workers = h("div");
   place.append(h("h1", {}, "Machine"), words, facts, plots, h("section", { "aria-labelledby": "workers-head" }, h("h2", { id: "workers-head" }, "Workers"), workers));
   let draw = () => {};
-  drawer(plots, signal).then((d) => { draw = d; draw(); }, (err) => put(plots, h("p", { class: "bad" }, problemOf(err))));
+  drawer(plots, signal).then((d) => { draw = d; draw(); }, (err) => put(plots, h("p", { class: "bad" }, problem(err))));
   while (!signal.aborted) {
     try {
       const m = await get("/machine", signal);
@@ -41,8 +41,6 @@ export default async function machine(place, signal) {
   }
 }
 
-const problemOf = (err) => "No charts: " + err.message + ".";
-
 function keep(m) {
   const add = { t: Date.parse(m.timestamp) / 1000 || Date.now() / 1000, rate: m.patches_per_s, patches: m.backlog.patches, cpu: m.cpu_percent, memory: m.memory.rss_bytes / 1e6 };
   if (add.t <= seen.t.at(-1)) return;
@@ -56,7 +54,7 @@ function figures(m) {
   const b = m.backlog, w = m.workers;
   return [
     ["Speed", fixed(m.patches_per_s, 0), "patches a second"],
-    ["Waiting", plural(b.slides_waiting, "slide"), `${count(b.patches)} patches, ${b.drain_s ? span(b.drain_s) : "no time known"}`],
+    ["Waiting", plural(b.slides_waiting, "slide"), b.patches ? `${plural(b.patches, "patch", "patches")}, ${b.drain_s ? span(b.drain_s) : "no time known"}` : "no patch"],
     ["Running", plural(b.slides_running, "slide")],
     ["Workers", `${count(w.present)} of ${count(w.wanted)}`, w.present < w.wanted ? "present of wanted: more would help" : "present of wanted"],
     ["Devices", (m.devices ?? []).join(", ") || "none", `${plural(m.cores, "core")}, ${fixed(m.cpu_percent, 0)} % busy`],
@@ -97,7 +95,7 @@ async function drawer(place, signal) {
     for (const m of made) {
       m.plot = new Plot({
         width: Math.max(240, m.figure.clientWidth), height: 170, cursor: { show: false }, legend: { show: false },
-        scales: { x: { range: () => [seen.t.at(-1) - shown, seen.t.at(-1)] }, y: { range: (_, lo, hi) => [0, m.max ?? Math.max(1, hi * 1.1)] } },
+        scales: { x: { range: stretch }, y: { range: (_, lo, hi) => [0, m.max ?? Math.max(1, hi * 1.1)] } },
         axes: [{ ...axis, values: (_, ticks) => ticks.map((t) => new Date(t * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: ticks[1] - ticks[0] < 60 ? "2-digit" : undefined })), space: 80 }, { ...axis, size: 56 }],
         series: [{}, { stroke: colour("--accent"), width: 2, fill: colour("--accent-wash"), points: { show: false } }],
       }, [seen.t, seen[m.key]], m.figure);
@@ -105,10 +103,16 @@ async function drawer(place, signal) {
     }
   }
   make();
-  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { make(); draw(); }, { signal });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { make(); draw(); }, { signal });
   let timer = 0;
-  window.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(() => { make(); draw(); }, 150); }, { signal });
+  globalThis.addEventListener("resize", () => { clearTimeout(timer); timer = setTimeout(() => { make(); draw(); }, 150); }, { signal });
   signal.addEventListener("abort", () => made.forEach((m) => m.plot.destroy()));
+  // stretch is the time that the charts show: five minutes, less when they have just begun.
+  function stretch() {
+    const last = seen.t.at(-1) ?? 0;
+    return [last - Math.min(shown, Math.max(60, last - (seen.t[0] ?? 0))), last];
+  }
+
   function draw() {
     for (const m of made) {
       m.plot.setData([seen.t, seen[m.key]]);

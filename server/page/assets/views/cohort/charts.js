@@ -94,7 +94,7 @@ function drawBars({ svg, caption }, scored, labelled, t) {
   parts.push(s("path", { class: "mark", d: `M${px(t)} ${top}V${H - bottom}` }), s("text", { class: "mark-name", x: px(t) + (t > 0.8 ? -5 : 5), y: top + 10, "text-anchor": t > 0.8 ? "end" : "start" }, `from ${prob(t)}`));
   put(svg, parts);
   put(caption, `Scores of ${plural(scored.length, "slide")}; the line is the threshold.`,
-    labelled && groups.map(([name, kind], k) => counted[k].some(Boolean) && [" ", h("span", { class: "key " + kind }), name]));
+    labelled && groups.map(([name, kind], k) => counted[k].some(Boolean) && [" ", h("span", { class: "keyed" }, h("span", { class: "key " + kind }), name)]));
 }
 
 function drawCurve({ svg, caption }, points, labelled, t) {

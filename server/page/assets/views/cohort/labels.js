@@ -21,8 +21,8 @@ export function labelDrop(slides, changed) {
     const { found, problem } = match(parse(await file.text()), [...slides.values()]);
     if (problem) return put(said, h("span", { class: "bad" }, problem));
     for (const [id, label] of found) slides.get(id).label = label;
-    put(said, `${plural(found.size, "slide")} of ${slides.size} labelled.`);
-    say(said.textContent);
+    put(said);
+    say(`${plural(found.size, "slide")} of ${slides.size} labelled`);
     changed();
   }
 

@@ -19,8 +19,7 @@ export function item(file, patchPx, changed, removed) {
     scale);
   const self = { node, file, state: "waiting", answer: null, input: null, start, ready, slide };
 
-  async function start(signal) {
-    signal.addEventListener("abort", () => stop.abort());
+  async function start() {
     self.state = "sending";
     try {
       self.answer = await send(file, stop.signal, (n) => {

@@ -10,8 +10,19 @@ import { item } from "./item.js";
 
 const atOnce = 2; // more would share the same wire
 
-// uploadPanel returns the panel; made(summary) is called with each new cohort.
+let panel;
+
+// uploadPanel returns the panel; made(summary) is called with each new cohort. There
+// is one panel as long as the page is open: slides go on being sent while other views
+// are looked at.
 export default function uploadPanel(signal, made) {
+  panel ??= create();
+  panel.made = made;
+  dropTarget(panel.drop, signal, panel.dropped);
+  return panel.node;
+}
+
+function create() {
   let items = [];
   let patchPx = 0;
   modelInfo().then((info) => { patchPx = info.input_shape?.find((n) => n > 4) ?? 0; }).catch(() => {});
@@ -23,12 +34,10 @@ export default function uploadPanel(signal, made) {
   const name = h("input", { type: "text", maxlength: 200, autocomplete: "off" });
   const priority = h("select", {}, h("option", { value: "routine" }, "Routine"), h("option", { value: "urgent" }, "Urgent: before all that waits"));
   const all = h("button", { type: "button", hidden: true, on: { click: sameScale } }, "Use the first scale for all");
-  const start = h("button", { type: "submit", class: "strong" }, "Look at slides");
+  const start = h("button", { type: "submit", class: "strong" }, "Analyse");
   const note = h("p", { class: "soft", role: "status" });
-  const form = h("form", { class: "staged", hidden: true, on: { submit } },
-    list,
-    h("div", { class: "row fields" }, field("Name of this cohort (optional)", name), field("Priority", priority), all, start),
-    note);
+  const order = h("div", { class: "row fields" }, field("Name of this cohort (optional)", name), field("Priority", priority), all, start);
+  const form = h("form", { class: "staged", hidden: true, on: { submit } }, list, order, note);
 
   const drop = h("div", { class: "drop" },
     h("p", { class: "drop-head" }, h("strong", {}, "Drop slides or a folder here")),
@@ -37,7 +46,8 @@ export default function uploadPanel(signal, made) {
       h("button", { type: "button", on: { click: () => folder.click() } }, "Choose a folder…")),
     h("p", { class: "soft" }, "TIFF (pyramid, BigTIFF, Aperio SVS), PNG, JPEG. They go to this server and nowhere else."),
     files, folder);
-  dropTarget(drop, signal, (transfer) => fromDrop(transfer).then(add, (err) => text(note, problem(err))));
+  const dropped = (transfer) => fromDrop(transfer).then(add, (err) => text(note, problem(err)));
+  addEventListener("beforeunload", (e) => { if (items.some((i) => i.state === "sending")) e.preventDefault(); });
 
   function add({ files, skipped }) {
     for (const file of files) {
@@ -54,14 +64,15 @@ export default function uploadPanel(signal, made) {
   // next sends what waits, and says how far all is.
   function next() {
     const sending = () => items.filter((i) => i.state === "sending").length;
-    for (const i of items) if (i.state === "waiting" && sending() < atOnce) i.start(signal);
+    for (const i of items) if (i.state === "waiting" && sending() < atOnce) i.start();
     const ready = items.filter((i) => i.ready()).length;
     const open = items.filter((i) => i.state === "waiting" || i.state === "sending").length;
     const unscaled = items.filter((i) => i.state === "here" && !i.ready()).length;
     start.disabled = open > 0 || unscaled > 0 || ready === 0;
-    text(start, `Look at ${plural(ready, "slide")}`);
+    text(start, `Analyse ${plural(ready, "slide")}`);
     all.hidden = items.filter((i) => i.input).length < 2;
     form.hidden = items.length === 0;
+    order.hidden = items.every((i) => i.state === "failed"); // these are only to be read
     if (open) sayProgress(`${plural(open, "slide")} still being sent`);
     if (unscaled) text(note, `${plural(unscaled, "slide")} without a scale: fill it in above.`);
     else if (note.textContent.includes("without a scale")) text(note, "");
@@ -79,20 +90,21 @@ export default function uploadPanel(signal, made) {
     start.disabled = true;
     const going = items.filter((i) => i.ready());
     try {
-      const summary = await post("/cohorts", { name: name.value.trim(), priority: priority.value, slides: going.map((i) => i.slide()) }, signal);
+      const summary = await post("/cohorts", { name: name.value.trim(), priority: priority.value, slides: going.map((i) => i.slide()) });
       for (const i of going) i.node.remove();
       items = items.filter((i) => !going.includes(i));
       name.value = "";
       text(note, "");
       say(`${plural(going.length, "slide")} submitted`);
-      made(summary);
+      self.made(summary);
     } catch (err) {
       put(note, h("span", { class: "bad" }, problem(err)));
     }
     next();
   }
 
-  return h("section", { class: "upload", "aria-label": "New slides" }, drop, form);
+  const self = { node: h("section", { class: "upload", "aria-label": "New slides" }, drop, form), drop, dropped, made: null };
+  return self;
 }
 
 // dropTarget lets things be dropped anywhere on the page while the view is open.

@@ -1,7 +1,7 @@
 // One slide: its picture, what the model made of it, its files.
 
 import { h, put, text } from "../../lib/dom.js";
-import { ask, get, modelInfo } from "../../lib/api.js";
+import { ask, get, modelInfo, problem } from "../../lib/api.js";
 import { follow } from "../../lib/events.js";
 import { count, fixed, plural, prob } from "../../lib/format.js";
 import { say } from "../../lib/say.js";
@@ -33,7 +33,9 @@ export default async function viewer(place, signal, id) {
     ask(`/slides/${id}/patches.csv`, { signal }).then((r) => r.text()),
     modelInfo(),
   ]);
-  const view = await stage({ id, result, lesions, patches, signal });
+  // Without its picture the answer is still there.
+  const view = await stage({ id, result, lesions, patches, signal }).catch((err) => (
+    { node: h("section", { class: "stage" }, h("p", { class: "bad", role: "alert" }, problem(err))), begin() {}, fly() {}, choose() {} }));
   const card = h("dialog", { class: "wide", "aria-label": "The model’s card" }, h("div", { class: "row" }, h("h2", {}, "The model’s card"), h("span", { class: "grow" }), h("button", { type: "button", on: { click: () => card.close() } }, "Close")), modelCard(info));
   place.append(h("div", { class: "viewer" },
     view.node,
