@@ -171,6 +171,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	cfg.Ledger, cfg.Store, cfg.Looker, cfg.Fetcher = s.ledger, s.store, s.looker, s.fetcher
 	cfg.Verifier, cfg.Limiter, cfg.TrustedProxies = s.access.verifier, s.access.limiter, s.access.proxies
 	cfg.Local = s.access.local
+	cfg.Alone = f.queue == "" // the queue is this process's own, and so is what was on it
 	c := &s.judge.cfg
 	cfg.Model = server.Model{
 		Card: s.judge.bundle.Card, SHA256: s.judge.bundle.Digest,
