@@ -1,15 +1,18 @@
 # make run    set up, make a synthetic slide, detect on it, say where the report lies
 # make test   set up and pass the tests
 # make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
+# make setup-chromium  install Chromium, in which the tests of the web page run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
 # make models remake the bundles under models/; bcc-demo is trained (half an hour)
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
+# make e2e-page  drive the web page in Chromium (a minute)
+# make page-shots  photograph the page anew for the documents
 # make e2e-s3 the store's tests against a real S3 server on this machine (builds versity gateway into .deps/)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean e2e-clients
+.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean e2e-clients
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -23,6 +26,9 @@ setup:
 
 setup-mpi:
 	@bash scripts/setup-mpi.sh
+
+setup-chromium:
+	@bash scripts/setup-chromium.sh
 
 build: setup
 	@mkdir -p bin
@@ -63,6 +69,12 @@ models: build
 
 e2e: build
 	go test -tags e2e -v -timeout 60m ./e2e
+
+e2e-page: build
+	go test -tags e2e -v -timeout 10m -run '^TestPage' ./e2e
+
+page-shots: build
+	BCC_SHOTS=$(CURDIR)/docs/img go test -tags e2e -v -timeout 10m -run '^TestShots$$' ./e2e
 
 e2e-s3:
 	@bash scripts/e2e-s3.sh
