@@ -3,10 +3,12 @@ package worker
 import (
 	"errors"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"bcc/cohort"
 	"bcc/fault"
+	"bcc/fetch"
 	"bcc/slide"
 )
 
@@ -62,7 +64,11 @@ func inWords(err error) error {
 // failed is the end of a slide that err kept from its result.
 func failed(err error) cohort.End {
 	kind := fault.Of(err)
+	code := kind.Meaning().Status
+	if errors.Is(err, fetch.ErrRefused) {
+		code = http.StatusForbidden
+	}
 	return cohort.End{State: cohort.Failed, Problem: &cohort.Problem{
-		Kind: kind.String(), Code: kind.Meaning().Status, Message: err.Error(), Hint: fault.HintOf(err),
+		Kind: kind.String(), Code: code, Message: err.Error(), Hint: fault.HintOf(err),
 	}}
 }

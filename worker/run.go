@@ -150,7 +150,10 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease) {
 	}
 	w.metrics.slides.WithLabelValues(string(end.State)).Inc()
 	w.metrics.took.WithLabelValues(string(end.State)).Observe(end.TookS)
-	log.Info("slide ended", "state", end.State, "cached", end.Cached, "patches", end.Patches, "took", time.Since(begun), "error", cause)
+	if cause != nil {
+		log = log.With("error", cause)
+	}
+	log.Info("slide ended", "state", end.State, "cached", end.Cached, "patches", end.Patches, "took", time.Since(begun))
 	w.told(log, l.Done(after))
 }
 

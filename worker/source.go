@@ -73,7 +73,7 @@ func (w *Worker) bring(ctx context.Context, address string) (sha string, err err
 		os.Remove(f.Name())
 	}()
 	h := sha256.New()
-	if err := w.read(ctx, address, io.MultiWriter(h, file{f})); err != nil {
+	if _, err := w.fetch.Fetch(ctx, address, io.MultiWriter(h, file{f})); err != nil {
 		return "", err
 	}
 	if err := f.Close(); err != nil {
@@ -85,43 +85,6 @@ func (w *Worker) bring(ctx context.Context, address string) (sha string, err err
 		return sha, ofStore(err)
 	}
 	return sha, ofStore(w.store.Adopt(ctx, slideKey(sha), f.Name()))
-}
-
-// read writes what lies at the address to to: files of this machine by copying, for
-// the store may not take them away.
-func (w *Worker) read(ctx context.Context, address string, to io.Writer) error {
-	path, local, err := w.fetch.Local(address)
-	if err != nil {
-		return err
-	}
-	if !local {
-		_, err = w.fetch.Fetch(ctx, address, to)
-		return err
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		kind := fault.Unavailable
-		if errors.Is(err, os.ErrNotExist) {
-			kind = fault.NotFound
-		}
-		return fault.New(kind, "open the slide's file: %w", bare(err))
-	}
-	defer f.Close()
-	if _, err := io.Copy(to, reader{ctx, f}); err != nil {
-		if fault.Of(err) != fault.Internal || ctx.Err() != nil {
-			return err
-		}
-		return fault.New(fault.Unavailable, "read the slide's file: %w", bare(err))
-	}
-	return nil
-}
-
-// bare returns what is wrong without the path, which may name a patient.
-func bare(err error) error {
-	if p, ok := errors.AsType[*os.PathError](err); ok {
-		return p.Err
-	}
-	return err
 }
 
 // file tells a full disk from what else can go wrong while a slide is brought.
@@ -136,18 +99,8 @@ func (f file) Write(b []byte) (int, error) {
 }
 
 func scratchError(err error) error {
-	return fault.Hint(fault.New(fault.Unavailable, "write to the scratch folder: %w", bare(err)), "the disk may be full")
-}
-
-// reader stops where ctx ends.
-type reader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (r reader) Read(b []byte) (int, error) {
-	if r.ctx.Err() != nil {
-		return 0, context.Cause(r.ctx)
+	if p, ok := errors.AsType[*os.PathError](err); ok {
+		err = p.Err // clients read it: our folders are not for them
 	}
-	return r.r.Read(b)
+	return fault.Hint(fault.New(fault.Unavailable, "write to the scratch folder: %w", err), "the disk may be full")
 }

@@ -43,8 +43,6 @@ type Queue interface {
 
 // Fetcher brings slides from addresses, inside allowed lists: fetch.Fetcher.
 type Fetcher interface {
-	// Local returns the path of a file:// address; ok is false for others.
-	Local(address string) (path string, ok bool, err error)
 	// Fetch writes what lies at the address to w.
 	Fetch(ctx context.Context, address string, w io.Writer) (bytes int64, err error)
 }
