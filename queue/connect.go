@@ -34,7 +34,7 @@ func (q *Queue) connect() (*nats.Conn, error) {
 		}),
 	}
 	if q.local != nil {
-		options = append(options, nats.InProcessServer(q.local.server))
+		options = append(options, nats.InProcessServer(q.local))
 		if q.cfg.Token != "" {
 			options = append(options, nats.Token(q.cfg.Token))
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -24,11 +25,16 @@ const (
 
 // embedded is a NATS server inside this process, alone in its folder.
 type embedded struct {
+	dir     string
+	options *server.Options
+	log     *serverLog
+	before  []string // lanes that had jobs on the disk before it was started
+	unlock  func()
+	ending  chan struct{} // closed by close
+	mended  chan struct{} // closed when mend has ended
+
+	mu     sync.Mutex
 	server *server.Server
-	dir    string
-	log    *serverLog
-	before []string // lanes that had jobs on the disk before it was started
-	unlock func()
 }
 
 // embed starts the server. Nothing listens unless cfg says where.
@@ -49,8 +55,15 @@ func embed(cfg Config) (_ *embedded, err error) {
 			unlock()
 		}
 	}()
-	e := &embedded{dir: cfg.Dir, unlock: unlock, log: &serverLog{log: cfg.Logger}, before: filled(cfg.Dir)}
-	options := &server.Options{
+	e := &embedded{
+		dir:    cfg.Dir,
+		log:    &serverLog{log: cfg.Logger},
+		before: filled(cfg.Dir),
+		unlock: unlock,
+		ending: make(chan struct{}),
+		mended: make(chan struct{}),
+	}
+	e.options = &server.Options{
 		ServerName: "bcc",
 		DontListen: cfg.Listen == "",
 		NoSigs:     true,
@@ -66,33 +79,65 @@ func embed(cfg Config) (_ *embedded, err error) {
 	}
 	if cfg.Listen != "" {
 		host, port, _ := net.SplitHostPort(cfg.Listen) // validated
-		options.Host = host
-		if options.Port, err = strconv.Atoi(port); err != nil {
+		e.options.Host = host
+		if e.options.Port, err = strconv.Atoi(port); err != nil {
 			return nil, fault.New(fault.Invalid, "queue: listen on %s: the port is no number", cfg.Listen)
 		}
-		options.Authorization = cfg.Token
+		e.options.Authorization = cfg.Token
 	}
-	if e.server, err = server.NewServer(options); err != nil {
-		return nil, fault.New(fault.Invalid, "queue: %w", err)
+	if err := e.start(); err != nil {
+		return nil, err
 	}
-	e.server.SetLoggerV2(e.log, false, false, false)
-	e.server.Start()
-	// Start only logs why it does not, and waiting for it would wait in vain.
-	if e.log.last.Load() != nil || !e.server.ReadyForConnections(4*patience) || !e.server.JetStreamEnabled() {
-		e.server.Shutdown()
-		e.server.WaitForShutdown()
-		return nil, fault.Hint(fault.New(fault.Unavailable, "start the queue in %s: %s", cfg.Dir, e.log.fatal()),
-			"is the folder writable, is there room on its disk, and is the port free?")
+	if cfg.Listen != "" {
+		e.options.Port = e.current().Addr().(*net.TCPAddr).Port // the same after mending
 	}
+	go e.mend()
 	return e, nil
 }
 
+// start starts a server on the folder.
+func (e *embedded) start() error {
+	e.log.failed.Store(nil)
+	s, err := server.NewServer(e.options.Clone())
+	if err != nil {
+		return fault.New(fault.Invalid, "queue: %w", err)
+	}
+	s.SetLoggerV2(e.log, false, false, false)
+	s.Start()
+	// Start only logs why it does not, and waiting for it would wait in vain.
+	if e.log.failed.Load() != nil || !s.ReadyForConnections(4*patience) || !s.JetStreamEnabled() {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fault.Hint(fault.New(fault.Unavailable, "start the queue in %s: %s", e.dir, e.log.why()),
+			"is the folder writable, is there room on its disk, and is the port free?")
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.server = s
+	return nil
+}
+
+func (e *embedded) current() *server.Server {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.server
+}
+
+// InProcessConn is how the client reaches the server, also the next one after mending.
+func (e *embedded) InProcessConn() (net.Conn, error) { return e.current().InProcessConn() }
+
 // close waits until everything is on the disk and nothing runs any more.
 func (e *embedded) close() error {
-	defer e.unlock()
-	e.server.Shutdown()
+	close(e.ending)
 	stopped := make(chan struct{})
-	go func() { e.server.WaitForShutdown(); close(stopped) }()
+	go func() {
+		<-e.mended
+		s := e.current()
+		s.Shutdown()
+		s.WaitForShutdown()
+		e.unlock()
+		close(stopped)
+	}()
 	select {
 	case <-stopped:
 		return nil
@@ -106,7 +151,7 @@ func (q *Queue) Addr() string {
 	if q.local == nil || q.cfg.Listen == "" {
 		return ""
 	}
-	return q.local.server.Addr().String()
+	return q.local.current().Addr().String()
 }
 
 // filled returns the lanes for which jobs lie in the folder.

@@ -31,6 +31,9 @@ func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
 			return err
 		}
 	}
+	if err := q.broken(); err != nil {
+		return err
+	}
 	for start := 0; start < len(jobs); start += putPart {
 		part := jobs[start:min(start+putPart, len(jobs))]
 		kept, err := q.putPart(ctx, part)
@@ -54,20 +57,10 @@ func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 		}
 		sent = append(sent, ack)
 	}
-	timer := time.NewTimer(2 * patience)
-	defer timer.Stop()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
 	for i, ack := range sent {
-		timer.Reset(2 * patience) // since the one before: a slow disk is slow, not silent
-		select {
-		case <-ack.Ok():
-		case err = <-ack.Err():
-		case <-ctx.Done():
-			err = ctx.Err()
-		case <-timer.C:
-			err = errors.New("the server is silent")
-		case <-q.closing:
-			err = errClosed
-		}
+		err = q.acknowledged(ctx, ack, tick)
 		for err != nil && isInProcess(err) { // somebody puts the same job: until it is there or not
 			time.Sleep(20 * time.Millisecond)
 			_, err = q.js.PublishMsg(ctx, message(q, jobs[i]), onlyOnce(jobs[i])...)
@@ -83,6 +76,30 @@ func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 	return kept, nil
 }
 
+// acknowledged waits for the next job to be acknowledged. Its time begins with the one
+// before: a slow disk is slow, not silent.
+func (q *Queue) acknowledged(ctx context.Context, ack jetstream.PubAckFuture, tick *time.Ticker) error {
+	for begun := time.Now(); ; {
+		select {
+		case <-ack.Ok():
+			return nil
+		case err := <-ack.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-q.closing:
+			return errClosed
+		case <-tick.C:
+			if err := q.broken(); err != nil {
+				return err
+			}
+			if time.Since(begun) > 2*patience {
+				return errors.New("the server is silent")
+			}
+		}
+	}
+}
+
 func message(q *Queue, j Job) *nats.Msg {
 	return &nats.Msg{Subject: q.prefix(j.Lane) + j.ID, Data: j.Data}
 }
@@ -94,6 +111,9 @@ func onlyOnce(j Job) []jetstream.PublishOpt {
 }
 
 func (q *Queue) putFailed(j Job, err error) error {
+	if broken := q.broken(); broken != nil {
+		return broken
+	}
 	if err = unavailable(err, fmt.Sprintf("put job %s", j.ID)); fault.HintOf(err) != "" {
 		return err
 	}
