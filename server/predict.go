@@ -39,7 +39,7 @@ func (s *Server) predict(c *call) error {
 	switch {
 	case announced > s.cfg.MaxUpload+formRoom:
 		return tooLarge(s.cfg.MaxUpload)
-	case direct && announced >= 0 && announced <= s.cfg.SmallBytes:
+	case direct && announced >= 0 && announced <= s.cfg.SmallBytes+formRoom:
 		if err := s.admit(); err != nil {
 			return err
 		}
@@ -50,7 +50,7 @@ func (s *Server) predict(c *call) error {
 	}
 
 	var small int64
-	if direct {
+	if direct && announced <= s.cfg.SmallBytes+formRoom { // else straight to the disk
 		small = s.cfg.SmallBytes
 	}
 	f, fields, err := s.receiveForm(c, predictFields, small)
