@@ -17,13 +17,16 @@ import (
 
 	"bcc/blob"
 	"bcc/cohort"
+	"bcc/detect"
 	"bcc/disk"
 	"bcc/fault"
 	"bcc/fetch"
 	"bcc/queue"
+	"bcc/report"
 	"bcc/resources"
 	"bcc/server"
 	"bcc/telemetry"
+	"bcc/wsi"
 )
 
 // service is all that bcc serve runs.
@@ -177,6 +180,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 		Card: s.judge.bundle.Card, SHA256: s.judge.bundle.Digest,
 		Threshold: c.Aggregate.Threshold, Overlap: c.Patch.Overlap, MinTissue: c.Patch.MinTissue,
 	}
+	cfg.Plan = s.plan
 	cfg.Machine, cfg.Degraded = s.readMachine, s.words
 	cfg.Slide.Codecs = c.Slide.Codecs
 	cfg.Resample = c.Patch.Resample
@@ -186,6 +190,13 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	cfg.Workers = f.workers
 	s.server, err = server.New(cfg)
 	return err
+}
+
+// plan finds the patches of a slide anew, as a result with those parameters had them.
+func (s *service) plan(ctx context.Context, file io.ReaderAt, bytes int64, p report.Parameters) (*wsi.Grid, error) {
+	w := s.judge.cfg.Walk
+	w.Patch.Overlap, w.Patch.MinTissue = p.Overlap, p.MinTissue
+	return detect.Plan(ctx, w, detect.Source{ReaderAt: file, Size: bytes, MPP: wsi.MPP{X: p.MPPOverrideUM, Y: p.MPPOverrideUM}})
 }
 
 // readMachine is what this computer has and uses.

@@ -15,6 +15,7 @@ import (
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/model"
+	"bcc/report"
 	"bcc/slide"
 	"bcc/wsi"
 )
@@ -50,6 +51,10 @@ type Fetcher interface {
 	Check(ctx context.Context, address string) error
 }
 
+// Planner finds the patches of a slide anew, as a result with those parameters had
+// them, each with its share of tissue: detect.Plan.
+type Planner func(ctx context.Context, file io.ReaderAt, bytes int64, p report.Parameters) (*wsi.Grid, error)
+
 // Config says what the server stands on and what it lets through. Ledger, Store,
 // Incoming and Model have no default.
 type Config struct {
@@ -60,6 +65,7 @@ type Config struct {
 	Limiter  Limiter  // nil: no limits a key
 	Fetcher  Fetcher  // nil: addresses are refused
 	Model    Model
+	Plan     Planner                                              // says how much of a large slide's patches is tissue; nil: nobody knows
 	Machine  func() Machine                                       // what this machine has and uses; nil: unknown
 	Degraded func() []string                                      // what is not as it should be, in words; nil: nothing
 	Workers  int                                                  // wanted, for /machine

@@ -105,13 +105,24 @@ func inWorld(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// walkOf is how slides are walked here.
+func walkOf(mpp float64) detect.Walk {
+	w := detect.DefaultWalk(patchPx, scaleUM)
+	w.Outputs, w.OnePatch = 1, true
+	if mpp > 0 {
+		w.Slide.MPP = wsi.MPP{X: mpp, Y: mpp}
+	}
+	return w
+}
+
+func plan(ctx context.Context, file io.ReaderAt, size int64, p report.Parameters) (*wsi.Grid, error) {
+	return detect.Plan(ctx, walkOf(p.MPPOverrideUM), detect.Source{ReaderAt: file, Size: size})
+}
+
 // detector returns one over the fake model.
 func detector(mpp float64, threshold *float64) (*detect.Detector, error) {
 	cfg := detect.DefaultConfig(patchPx, scaleUM)
-	if mpp > 0 {
-		cfg.Slide.MPP = wsi.MPP{X: mpp, Y: mpp}
-	}
-	cfg.Outputs, cfg.OnePatch = 1, true
+	cfg.Walk = walkOf(mpp)
 	cfg.Probability = func(row []float32) float32 { return row[0] }
 	cfg.Model = report.Model{Name: "fake", Version: "1", SHA256: strings.Repeat("f0", 32), PatchSizePx: patchPx, MPPUM: scaleUM}
 	if threshold != nil {
@@ -282,6 +293,7 @@ func newServer(t testing.TB, change ...func(*server.Config)) *site {
 	cfg := server.DefaultConfig()
 	cfg.Ledger, cfg.Store, cfg.Looker = theWorld.ledger, theWorld.store, looker{}
 	cfg.Model = server.Model{Card: card(), SHA256: strings.Repeat("f0", 32), Threshold: 0.5, MinTissue: 0.5}
+	cfg.Plan = plan
 	cfg.Registry = prometheus.NewRegistry()
 	cfg.Logger = slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	cfg.Audit, cfg.Version = s.audit, "0.0.0"

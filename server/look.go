@@ -77,10 +77,7 @@ func (s *Server) look(c *call, f *received, a ask) error {
 	out := newPrediction(c, r)
 	out.Cached = look.Cached
 	if a.patches {
-		out.Patches = make([]patchJSON, len(look.Patches))
-		for i, p := range look.Patches {
-			out.Patches[i] = newPatch(p)
-		}
+		out.Patches = newPatches(look.Patches)
 	}
 	c.sendJSON(http.StatusOK, out)
 	return nil

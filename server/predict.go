@@ -13,6 +13,7 @@ import (
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/queue"
+	"bcc/report"
 	"bcc/slide"
 	"bcc/wsi"
 )
@@ -112,12 +113,42 @@ func (s *Server) predictLarge(c *call, f *received, h slide.Header, a ask, async
 	out.ID, out.Cached, out.Files = &st.ID, st.End.Cached, filesOf(st.ID)
 	out.Slide.Name = f.name
 	if a.patches {
-		if out.Patches, err = s.results.patches(c.Context(), st.End.Result); err != nil {
+		patches, err := s.patchesOf(c.Context(), st.End, r)
+		if err != nil {
 			return err
 		}
+		out.Patches = newPatches(patches)
 	}
 	c.sendJSON(http.StatusOK, out)
 	return nil
+}
+
+// patchesOf returns a slide's patches, with their shares of tissue where those can be
+// found anew: files keep them in WSInfer's form, which has no place for it.
+func (s *Server) patchesOf(ctx context.Context, e *cohort.End, r *report.Result) ([]Patch, error) {
+	patches, err := s.results.patches(ctx, e.Result)
+	if err != nil || s.cfg.Plan == nil {
+		return patches, err
+	}
+	o, err := s.cfg.Store.Open(ctx, slideKey(e.SHA256))
+	if err != nil {
+		return nil, err
+	}
+	defer o.Close()
+	g, err := s.cfg.Plan(ctx, o, o.Size, r.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	share := make(map[wsi.Rect]float32, g.Len())
+	for i, cell := range g.Cells {
+		share[g.Rect(i)] = cell.Tissue
+	}
+	for i, p := range patches {
+		if t, ok := share[wsi.Rect{X: p.X, Y: p.Y, W: p.W, H: p.H}]; ok {
+			patches[i].Tissue = t
+		}
+	}
+	return patches, nil
 }
 
 // await waits for the end of a cohort's only slide. A client that goes away takes

@@ -43,6 +43,15 @@ func TestALargeSlideIsWaitedFor(t *testing.T) {
 	if v["prediction"] != "BCC" || len(v["lesions"].([]any)) != 1 || len(v["patches"].([]any)) == 0 {
 		t.Errorf("told as %s", a.body)
 	}
+	whole := 0
+	for _, p := range v["patches"].([]any) {
+		if p.(map[string]any)["tissue_percentage"].(float64) == 100 {
+			whole++
+		}
+	}
+	if whole == 0 {
+		t.Error("no patch is all tissue")
+	}
 	id := v["id"].(string)
 	one := s.get(t, "/slides/"+id).wants(t, 200).json(t)
 	if one["state"] != "done" || one["width_px"] != 768. || one["mpp_um"] != 4. || one["score"] != v["score"] {

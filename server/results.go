@@ -67,8 +67,9 @@ func (r *results) result(ctx context.Context, key string) (*report.Result, error
 	return &out, nil
 }
 
-// patches returns a set's patches. How much of each is tissue is not kept.
-func (r *results) patches(ctx context.Context, key string) ([]patchJSON, error) {
+// patches returns a set's patches. How much of each is tissue does not stand in the
+// set.
+func (r *results) patches(ctx context.Context, key string) ([]Patch, error) {
 	data, _, err := r.file(ctx, key, report.PatchesFile)
 	if err != nil {
 		return nil, err
@@ -77,9 +78,9 @@ func (r *results) patches(ctx context.Context, key string) ([]patchJSON, error) 
 	if err != nil {
 		return nil, fault.New(fault.Internal, "read %s: %w", report.PatchesFile, err)
 	}
-	out := make([]patchJSON, len(rects))
+	out := make([]Patch, len(rects))
 	for i, r := range rects {
-		out[i] = newPatch(Patch{X: r.X, Y: r.Y, W: r.W, H: r.H, Probability: values[i], Tissue: -1})
+		out[i] = Patch{r.X, r.Y, r.W, r.H, values[i], -1}
 	}
 	return out, nil
 }

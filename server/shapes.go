@@ -58,6 +58,14 @@ func newPatch(p Patch) patchJSON {
 	return out
 }
 
+func newPatches(ps []Patch) []patchJSON {
+	out := make([]patchJSON, len(ps))
+	for i, p := range ps {
+		out[i] = newPatch(p)
+	}
+	return out
+}
+
 func decimals(v, scale float64) float64 { return math.Round(v*scale) / scale }
 
 // filesJSON says where the files of a result are.
