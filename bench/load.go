@@ -32,7 +32,8 @@ type Load struct {
 type LoadFigures struct {
 	Rate       float64        `json:"images_per_s"` // answered with 200
 	Sent       int            `json:"sent"`
-	Status     map[string]int `json:"status"` // answers by HTTP status; what was none by its reason
+	Requests   int            `json:"requests"` // warm-up included
+	Status     map[string]int `json:"status"`   // answers by HTTP status; what was none by its reason
 	Accepted   Latency        `json:"accepted"`
 	Refused    Latency        `json:"refused"`               // answered 429
 	RetryAfter map[string]int `json:"retry_after,omitempty"` // seconds, of those
@@ -111,7 +112,8 @@ func (l Load) Run(ctx context.Context) (LoadFigures, error) {
 		return LoadFigures{}, context.Cause(ctx)
 	}
 	f := s.sum(parts)
-	f.ClientCPU = (cpuSeconds() - cpu) * 1e3 / float64(max(s.sent(parts), 1))
+	f.Requests = s.sent(parts)
+	f.ClientCPU = (cpuSeconds() - cpu) * 1e3 / float64(max(f.Requests, 1))
 	return f, nil
 }
 

@@ -37,9 +37,10 @@ type Predict struct {
 type Target struct {
 	Name    string
 	Version string
-	Address string       // host:port
-	Key     string       // API key; empty: none
-	RSS     func() int64 // resident bytes
+	Address string         // host:port
+	Key     string         // API key; empty: none
+	RSS     func() int64   // resident bytes
+	CPU     func() float64 // processor seconds so far; nil: not known
 }
 
 // PredictFigures is what one server did with one number of clients. Each figure is
@@ -68,6 +69,9 @@ type PredictFigures struct {
 	Added     float64 `json:"added_ms,omitempty"`      // p50 less EngineOne
 	AddedLow  float64 `json:"added_low_ms,omitempty"`
 	AddedHigh float64 `json:"added_high_ms,omitempty"`
+
+	EngineCPU float64 `json:"engine_cpu_ms_per_image"` // of all cores: neighbours disturb it less than time
+	ServerCPU float64 `json:"server_cpu_ms_per_image,omitempty"`
 
 	Status     map[string]int `json:"status"` // of all rounds
 	Cached     int            `json:"cached"`
@@ -146,21 +150,23 @@ func (t Target) ask(picture []byte) (float64, error) {
 
 // side is what the rounds of one server gave.
 type side struct {
-	rate, ratio, p50, p90, p99, added, cpu []float64
-	status                                 map[string]int
-	cached                                 int
+	rate, ratio, p50, p90, p99, added, cpu, server []float64
+	status                                         map[string]int
+	cached                                         int
 }
 
 // clients measures the engine and every server in turn.
 func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]PredictFigures, error) {
-	var engine, one, served, look []float64
+	var engine, engineCPU, one, served, look []float64
 	sides := make([]side, len(targets))
 	for range p.Rounds {
-		rate, err := p.engine(ctx)
+		cpu := cpuSeconds()
+		alone, err := p.engine(ctx)
 		if err != nil {
 			return nil, err
 		}
-		engine = append(engine, rate)
+		rate := alone.rate()
+		engine, engineCPU = append(engine, rate), append(engineCPU, (cpuSeconds()-cpu)*1e3/float64(max(alone.patches, 1)))
 		if clients == 1 {
 			for _, m := range []struct {
 				into *[]float64
@@ -172,6 +178,7 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 			}
 		}
 		for i, t := range targets {
+			before := t.cpu()
 			f, err := p.Send(ctx, Load{
 				Address: t.Address, Key: t.Key, PatchPx: p.PatchPx, Clients: clients,
 				Seconds: p.Seconds, WarmS: min(p.Seconds/4, 1),
@@ -181,6 +188,7 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 			}
 			s := &sides[i]
 			s.add(f, rate)
+			s.server = append(s.server, (t.cpu()-before)*1e3/float64(max(f.Requests, 1)))
 			if clients == 1 {
 				s.added = append(s.added, f.Accepted.P50-one[len(one)-1])
 			}
@@ -193,6 +201,7 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 			Bench: "predict", Name: p.Name, Server: t.Name, Version: t.Version, Clients: clients, Rounds: p.Rounds,
 			Rate: median(s.rate), EngineRate: median(engine), Ratio: median(s.ratio),
 			P50: median(s.p50), P90: median(s.p90), P99: median(s.p99),
+			EngineCPU: median(engineCPU), ServerCPU: median(s.server),
 			EngineOne: median(one), Added: median(s.added),
 			Status: s.status, Cached: s.cached, ClientCPU: median(s.cpu), Machine: machine(len(p.Bare)),
 		}
@@ -221,10 +230,16 @@ func (s *side) add(f LoadFigures, engine float64) {
 	}
 }
 
-// engine returns the images a second of the engine alone, every runner at once.
-func (p Predict) engine(ctx context.Context) (float64, error) {
-	m, err := Detect{Bare: p.Bare, Batch: p.Batch}.engine(ctx, seconds(p.Seconds))
-	return m.rate(), err
+// engine runs the engine alone, every runner at once.
+func (p Predict) engine(ctx context.Context) (measured, error) {
+	return Detect{Bare: p.Bare, Batch: p.Batch}.engine(ctx, seconds(p.Seconds))
+}
+
+func (t Target) cpu() float64 {
+	if t.CPU == nil {
+		return 0
+	}
+	return t.CPU()
 }
 
 func (p Predict) runOne(ctx context.Context, _ int) error { return p.One.Again(ctx) }

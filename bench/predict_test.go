@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -133,5 +134,21 @@ func TestAnOverloadIsAMultipleOfTheCapacity(t *testing.T) {
 	}
 	if f.RSSBefore != 200 || f.RSSEarly < 300 || f.RSSLate < f.RSSEarly || f.RSSMost < f.RSSLate || f.RSSAfter <= f.RSSMost {
 		t.Errorf("memory %d, then %d to %d, at most %d, then %d", f.RSSBefore, f.RSSEarly, f.RSSLate, f.RSSMost, f.RSSAfter)
+	}
+}
+
+func TestItKnowsWhatItUses(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("no /proc here")
+	}
+	before := treeCPU(os.Getpid())
+	for begin := cpuSeconds(); cpuSeconds() < begin+0.05; { // busy, not asleep
+	}
+	if used := treeCPU(os.Getpid()) - before; used < 0.02 || used > 60 {
+		t.Errorf("%v s of processor for 0.05 s of work", used)
+	}
+	if rss := treeRSS(os.Getpid()); rss < 1<<20 || rss < rssOf(os.Getpid())/2 {
+		t.Errorf("%d bytes resident", rss)
 	}
 }

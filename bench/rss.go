@@ -28,9 +28,7 @@ func peakRSS() int64 {
 	return 0
 }
 
-// RSS returns this process's resident memory in bytes, 0 where the system does not say.
-func RSS() int64 { return rssOf(os.Getpid()) }
-
+// rssOf returns a process's resident memory in bytes, 0 where the system does not say.
 func rssOf(pid int) int64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
 	if err != nil {
@@ -47,13 +45,38 @@ func rssOf(pid int) int64 {
 // treeRSS adds up a process and its children. Pages that they share count for each.
 func treeRSS(pid int) int64 {
 	sum := rssOf(pid)
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
-	for word := range strings.FieldsSeq(string(children)) {
-		if child, err := strconv.Atoi(word); err == nil {
-			sum += treeRSS(child)
-		}
+	for _, child := range children(pid) {
+		sum += treeRSS(child)
 	}
 	return sum
+}
+
+// treeCPU adds up the processor seconds of a process and its children, in steps of
+// 10 ms (proc(5): utime and stime in ticks of 1/100 s).
+func treeCPU(pid int) float64 {
+	sum := 0.0
+	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
+		_, rest, _ := strings.Cut(string(text), ") ") // the name may hold anything
+		if fields := strings.Fields(rest); len(fields) > 12 {
+			user, _ := strconv.Atoi(fields[11])
+			system, _ := strconv.Atoi(fields[12])
+			sum = float64(user+system) / 100
+		}
+	}
+	for _, child := range children(pid) {
+		sum += treeCPU(child)
+	}
+	return sum
+}
+
+func children(pid int) (pids []int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for word := range strings.FieldsSeq(string(text)) {
+		if child, err := strconv.Atoi(word); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	return pids
 }
 
 // watchRSS asks every half second until ctx ends, and returns what it heard.

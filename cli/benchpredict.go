@@ -125,7 +125,7 @@ func (f *benchPredictFlags) run(ctx context.Context, std Streams) (err error) {
 			}
 		}()
 		for _, p := range peers {
-			c.Peers = append(c.Peers, bench.Target{Name: p.Name, Version: p.Version, Address: p.Address, RSS: p.RSS})
+			c.Peers = append(c.Peers, p.Target)
 		}
 	}
 	figures, err := c.Run(ctx)

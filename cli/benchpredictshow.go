@@ -40,6 +40,9 @@ func showPredict(w io.Writer, asJSON bool, all []bench.PredictFigures) error {
 	for _, f := range all {
 		fmt.Fprintf(tw, "\n%s, clients: %d: answers %s; %d from a cache; the client took %.3f ms of a core a request, %.1f %% of the cores",
 			f.Server, f.Clients, counts(f.Status), f.Cached, f.ClientCPU, 100*f.Client)
+		if f.ServerCPU > 0 {
+			fmt.Fprintf(tw, "; the server %.3f, the engine alone %.3f", f.ServerCPU, f.EngineCPU)
+		}
 		if f.Difference > 0 {
 			fmt.Fprintf(tw, "; score of the same picture off by %.2g", f.Difference)
 		}
