@@ -61,5 +61,5 @@ show();
 
 // What the model has learned from belongs beside the warning, on every view.
 modelInfo().then((info) => {
-  if (synthetic(info.card)) document.getElementById("notice").append(` ${info.model_name} was trained on synthetic slides, not on patients’ tissue.`);
+  if (synthetic(info.card)) document.getElementById("notice").append(` ${info.model_name} was trained on synthetic slides.`);
 }).catch(() => {}); // the view says what is wrong

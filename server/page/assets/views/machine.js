@@ -11,8 +11,8 @@ const every = 2000, kept = 150, shown = every * kept / 1000; // milliseconds; re
 const seen = { t: [], rate: [], patches: [], cpu: [], memory: [] };
 
 const charts = [
-  { key: "rate", name: "Patches a second", value: (v) => fixed(v, 0) },
-  { key: "patches", name: "Patches that wait", value: (v) => count(v) },
+  { key: "rate", name: "Patches a second", value: count },
+  { key: "patches", name: "Patches that wait", value: count },
   { key: "cpu", name: "Processor, %", value: (v) => fixed(v, 0), max: 100 },
   { key: "memory", name: "Memory of this program, MB", value: (v) => fixed(v, 0) },
 ];
@@ -53,7 +53,7 @@ function keep(m) {
 function figures(m) {
   const b = m.backlog, w = m.workers;
   return [
-    ["Speed", fixed(m.patches_per_s, 0), "patches a second"],
+    ["Speed", count(m.patches_per_s), "patches a second"],
     ["Waiting", plural(b.slides_waiting, "slide"), b.patches ? `${plural(b.patches, "patch", "patches")}, ${b.drain_s ? span(b.drain_s) : "no time known"}` : "no patch"],
     ["Running", plural(b.slides_running, "slide")],
     ["Workers", `${count(w.present)} of ${count(w.wanted)}`, w.present < w.wanted ? "present of wanted: more would help" : "present of wanted"],

@@ -66,6 +66,9 @@ export function card(first, signal, took) {
   return { node, update, heard, summary: () => now };
 }
 
+// broken says in plain words what the reader of slides says in its own.
+export const broken = (code) => (code === 422 ? "the file is damaged: " : "");
+
 export const over = (summary) => summary.state === "done" || summary.state === "cancelled";
 
 export const title = (summary) => summary.name || `Cohort of ${when(summary.submitted)}`;
@@ -73,7 +76,7 @@ export const title = (summary) => summary.name || `Cohort of ${when(summary.subm
 // reason is why a slide failed and what to do.
 export function reason({ error }) {
   if (!error) return "no reason given";
-  return error.message + (error.details ? ` (${error.details})` : "");
+  return broken(error.code) + error.message + (error.details ? ` (${error.details})` : "");
 }
 
 // progressBar shows shares of slides, those running by their patches.

@@ -3,6 +3,7 @@
 import { field, h, put, text } from "../../lib/dom.js";
 import { problem } from "../../lib/api.js";
 import { bytes, count, fixed } from "../../lib/format.js";
+import { broken } from "./card.js";
 import { send } from "./send.js";
 
 // item is one file. State: waiting, sending, here, failed. changed is called when
@@ -34,7 +35,7 @@ export function item(file, patchPx, changed, removed) {
     } catch (err) {
       self.state = "failed";
       node.classList.add("failed");
-      put(words, h("span", { class: "bad" }, problem(err)));
+      put(words, h("span", { class: "bad" }, broken(err.code), problem(err)));
     }
     changed(self);
   }
