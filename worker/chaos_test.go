@@ -54,7 +54,7 @@ func results(t *testing.T, w *world, m cohort.Manifest) map[string][]byte {
 func TestUnderChaosEverySlideEndsOnceAndAsInAQuietRun(t *testing.T) {
 	t.Parallel()
 	quiet := newWorld(t)
-	slides, bad := chaosSlides(t, quiet)
+	slides, _ := chaosSlides(t, quiet)
 	quiet.start(t)
 	m := quiet.submit(t, queue.Routine, slides...)
 	for i := range slides {
@@ -63,7 +63,7 @@ func TestUnderChaosEverySlideEndsOnceAndAsInAQuietRun(t *testing.T) {
 	want := results(t, quiet, m)
 
 	w := newWorld(t)
-	slides, bad = chaosSlides(t, w)
+	slides, bad := chaosSlides(t, w)
 	w.before = func(ctx context.Context, _ int) error { // so that stops meet slides on their way
 		time.Sleep(time.Duration(rand.IntN(4)) * time.Millisecond)
 		return nil

@@ -20,7 +20,6 @@ import (
 	"bcc/queue"
 	"bcc/report"
 	"bcc/worker"
-	"bcc/wsi"
 )
 
 const (
@@ -202,5 +201,3 @@ func (w *world) wait(t testing.TB, m cohort.Manifest, i int) cohort.Status {
 	}
 	return s
 }
-
-func mpp(um float64) wsi.MPP { return wsi.MPP{X: um, Y: um} }
