@@ -12,6 +12,7 @@ import (
 // holds digests and no names. Lines go out once a second and at the end, because a
 // write to the disk for each would be dearer than the decision.
 type audit struct {
+	log  *slogger
 	mu   sync.Mutex
 	w    *bufio.Writer
 	err  error // the first; later lines are lost as well
@@ -33,11 +34,11 @@ type decision struct {
 
 const auditEvery = time.Second
 
-func newAudit(w io.Writer) *audit {
+func newAudit(w io.Writer, log *slogger) *audit {
 	if w == nil {
 		return nil
 	}
-	a := &audit{w: bufio.NewWriterSize(w, 64<<10), stop: make(chan struct{}), done: make(chan struct{})}
+	a := &audit{log: log, w: bufio.NewWriterSize(w, 64<<10), stop: make(chan struct{}), done: make(chan struct{})}
 	go a.run()
 	return a
 }
@@ -60,8 +61,14 @@ func (a *audit) run() {
 func (a *audit) flush() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.w.Flush(); a.err == nil {
+	a.failed(a.w.Flush())
+}
+
+// failed keeps the first error and tells it at once.
+func (a *audit) failed(err error) {
+	if err != nil && a.err == nil {
 		a.err = err
+		a.log.Error("the audit log cannot be written", "error", err)
 	}
 }
 
@@ -100,9 +107,8 @@ func (a *audit) add(d decision) {
 	}
 	b = append(b, '}', '\n')
 	a.line = b
-	if _, err := a.w.Write(b); a.err == nil {
-		a.err = err
-	}
+	_, err := a.w.Write(b)
+	a.failed(err)
 }
 
 // appendQuoted appends s as a JSON string.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/queue"
@@ -95,15 +97,14 @@ func (s *Server) manifest(c *call, o orderJSON) (m cohort.Manifest, err error) {
 		return m, err
 	}
 	checked := hosts{}
+	var uploads []int
 	for i, sl := range o.Slides {
 		out := cohort.Slide{Name: plainText(sl.Name), URL: sl.URL, SHA256: sl.Upload, Label: sl.Label, Parameters: over(sl.Parameters, o.Parameters)}
 		switch {
 		case (sl.URL == "") == (sl.Upload == ""):
 			return m, fault.New(fault.Invalid, "slide %d: want either url or upload", i)
 		case sl.Upload != "":
-			if err := s.useUpload(c, i, &out); err != nil {
-				return m, err
-			}
+			uploads = append(uploads, i)
 		default:
 			if err := s.useAddress(c.Context(), checked, i, &out); err != nil {
 				return m, err
@@ -111,14 +112,25 @@ func (s *Server) manifest(c *call, o orderJSON) (m cohort.Manifest, err error) {
 		}
 		m.Slides[i] = out
 	}
-	return m, nil
+	return m, s.useUploads(c, m.Slides, uploads)
 }
 
-func (s *Server) useUpload(c *call, i int, sl *cohort.Slide) error {
+// useUploads looks for the uploads that a manifest names: many at once, because in a
+// bucket each look takes its time.
+func (s *Server) useUploads(c *call, slides []cohort.Slide, which []int) error {
+	eg, ctx := errgroup.WithContext(c.Context())
+	eg.SetLimit(32)
+	for _, i := range which {
+		eg.Go(func() error { return s.useUpload(ctx, c.who.ID, i, &slides[i]) })
+	}
+	return eg.Wait()
+}
+
+func (s *Server) useUpload(ctx context.Context, owner string, i int, sl *cohort.Slide) error {
 	if !isDigest(sl.SHA256) {
 		return fault.New(fault.Invalid, "slide %d: upload is no SHA-256 in lower-case hex", i)
 	}
-	u, err := s.uploaded(c.Context(), c.who.ID, sl.SHA256)
+	u, err := s.uploaded(ctx, owner, sl.SHA256)
 	if err != nil && fault.Of(err) == fault.NotFound {
 		return fault.Hint(fault.New(fault.Invalid, "slide %d: no such upload", i), "POST /slides first")
 	}

@@ -117,6 +117,9 @@ type Config struct {
 	TileCache  int64 // bytes of encoded tiles. Default 64 MiB
 	OpenSlides int   // kept open for the viewer. Default 4: a picture takes up to 120 MB
 
+	// Linger is how long the server goes on taking connections when it is told to end,
+	// with /readyz saying so: twice as long as a balancer takes to look. Default 0.
+	Linger    time.Duration
 	Heartbeat time.Duration // comments in event streams. Default 15 s
 	Drain     time.Duration // how long Run lets requests finish. Default 20 s
 }
@@ -185,6 +188,7 @@ func (c Config) Validate() error {
 	need(c.MaxSlides > 0 && c.MaxWaiting > 0 && c.MaxBacklog > 0, "no room on the queue")
 	need(c.MinRate > 0 && c.BodyWindow > 0 && c.HeaderTimeout > 0, "bodies of %d bytes a second over %v", c.MinRate, c.BodyWindow)
 	need(c.MaxConns > 0 && c.MaxStreams > 0, "%d connections, %d streams", c.MaxConns, c.MaxStreams)
+	need(c.Linger >= 0, "a linger of %v", c.Linger)
 	need(c.Heartbeat > 0 && c.Drain > 0, "a heartbeat of %v, a drain of %v", c.Heartbeat, c.Drain)
 	need(c.TileCache >= 0 && c.OpenSlides > 0, "a tile cache of %d bytes, %d open slides", c.TileCache, c.OpenSlides)
 	return errors.Join(append(errs, c.Slide.Validate())...)

@@ -82,6 +82,8 @@ func answerTo(err error) (status int, after time.Duration, message, details stri
 		return http.StatusTooManyRequests, max(e.RetryAfter, time.Second), message, details
 	}
 	switch {
+	case errors.Is(err, slide.ErrTooLarge):
+		return http.StatusRequestEntityTooLarge, 0, message, details
 	case errors.Is(err, slide.ErrNoMPP):
 		return status, 0, "the slide does not say how many micrometres a pixel spans",
 			"send the form field mpp_um, for example mpp_um=0.5"

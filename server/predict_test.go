@@ -315,3 +315,45 @@ func TestAServerStartedAnewWritesDownWhatEndsFromThenOn(t *testing.T) {
 		t.Errorf("the second server wrote down:\n%s", log)
 	}
 }
+
+func TestTheEndOfAServerCostsNobodyAnAnswer(t *testing.T) {
+	t.Parallel()
+	begun, release := make(chan struct{}), make(chan struct{})
+	s := newServer(t, func(c *server.Config) {
+		c.Linger = time.Second
+		c.Looker = looker{look: func(ctx context.Context, p server.Picture) (server.Look, error) {
+			close(begun)
+			<-release
+			return looker{}.Look(ctx, p)
+		}}
+	})
+	small, large := make(chan answer, 1), make(chan answer, 1)
+	go func() { small <- s.predict(t, patchPicture(t), "p.png", nil) }()
+	go func() { large <- s.predict(t, slidePicture(t), "hold.png", []string{"mpp_um", "4"}) }()
+	<-begun
+	s.eventually(t, func() bool {
+		return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_requests_in_flight 3") // and this one
+	})
+	time.Sleep(50 * time.Millisecond) // the slide is on the queue by now, or will not get there
+	s.stop()
+	s.eventually(t, func() bool { return s.get(t, "/readyz").status == 503 })
+	close(release)
+	(<-small).wants(t, 200)
+	a := (<-large).wants(t, 503)
+	if strings.Contains(string(a.body), "not lost") {
+		_, id, _ := strings.Cut(string(a.body), "/cohorts/")
+		if err := theWorld.ledger.Cancel(t.Context(), id[:26]); err != nil {
+			t.Errorf("the cohort %s is not there: %v", id[:26], err)
+		}
+	}
+	<-s.ended
+}
+
+func TestAPictureThatClaimsTheMoonIsTooLarge(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	moon := patchPicture(t)
+	copy(moon[16:], "\x00\xff\xff\xff\x00\xff\xff\xff") // width and height
+	s.predict(t, moon, "p.png", nil).wants(t, 413, "too large")
+	s.post(t, "/slides", "image/png", string(moon)).wants(t, 413, "too large")
+}

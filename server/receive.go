@@ -82,6 +82,7 @@ func (f *received) intoMemory(r io.Reader, small int64) (whole bool, err error) 
 		if int64(f.buf.Len()) >= f.held { // more than is paid for
 			step := max(f.held, receiveStep)
 			if !f.s.memory.take(step) {
+				f.s.metrics.refused.WithLabelValues("memory").Inc()
 				return false, later(0, "", "too many pictures at once")
 			}
 			f.held += step

@@ -13,9 +13,9 @@ import (
 // lastWord is how long a fresh connection has for its first request at the end.
 const lastWord = 200 * time.Millisecond
 
-// Run answers requests that come in on l until ctx ends. Then readiness goes first,
-// event streams say good-bye, requests on their way may finish for Config.Drain, and
-// what is left is cut off. Run closes the server. TLS is the listener's business.
+// Run answers requests that come in on l until ctx ends. Then readiness goes first and
+// event streams say good-bye; after Config.Linger nobody is let in any more, requests
+// on their way may finish for Config.Drain, and what is left is cut off. Run closes the server. TLS is the listener's business.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if err := s.follow.resume(ctx); err != nil {
 		return errors.Join(fmt.Errorf("look for cohorts on their way: %w", err), l.Close(), s.Close())
@@ -54,6 +54,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 
 func (s *Server) shutdown(h *http.Server) error {
 	s.beginDrain()
+	time.Sleep(s.cfg.Linger)
 	ctx, stop := context.WithTimeout(context.Background(), s.cfg.Drain)
 	defer stop()
 	if err := h.Shutdown(ctx); err != nil {

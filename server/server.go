@@ -55,7 +55,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, log: &slogger{cfg.Logger}, draining: make(chan struct{})}
 	s.memory.most, s.streams.most = cfg.SmallMemory, int64(cfg.MaxStreams)
-	s.audit = newAudit(cfg.Audit)
+	s.audit = newAudit(cfg.Audit, s.log)
 	s.results = newResults(cfg.Store)
 	s.repeat = newRepeats()
 	s.follow = newFollowers(s)

@@ -12,6 +12,9 @@ var ErrNoMPP = fault.Hint(
 	fault.New(fault.Invalid, "the slide does not say how many micrometres a pixel spans"),
 	"give the scale of level 0 with --mpp, for example --mpp 0.5")
 
+// ErrTooLarge is in the error of a picture that has more pixels than are held whole.
+var ErrTooLarge = errors.New("too large to be held whole")
+
 var errClosed = fault.New(fault.Invalid, "the slide is closed")
 
 func isCancelled(err error) bool {

@@ -14,7 +14,7 @@ func checkPicture(w, h int64) error {
 	}
 	if w > maxSide || h > maxSide || w*h > maxPicturePixels {
 		return fault.Hint(
-			fault.New(fault.Unsupported, "a picture of %dx%d pixels is too large to be held whole (%d are possible)", w, h, maxPicturePixels),
+			fault.New(fault.Unsupported, "a picture of %dx%d pixels is %w (%d are possible)", w, h, ErrTooLarge, maxPicturePixels),
 			"convert it to a tiled pyramid: vips tiffsave IN OUT.tif --tile --pyramid --compression jpeg --bigtiff")
 	}
 	return nil
