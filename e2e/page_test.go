@@ -16,6 +16,8 @@ import (
 	"time"
 
 	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/input"
 	cdpnetwork "github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -213,7 +215,7 @@ func viewerView(b *browser, truth string) {
 		t.Fatal(err)
 	}
 	names := eval[[]string](b, `[...document.querySelectorAll(".file")].map((f) => (f.click(), f.querySelector("strong").textContent))`)
-	if len(names) != 5 {
+	if len(names) != 6 {
 		t.Errorf("files to save: %v", names)
 	}
 	for _, name := range names {
@@ -295,14 +297,34 @@ func TestPageWithoutItsLibraries(t *testing.T) {
 	if _, err := chromedp.Call(b.ctx, cdpnetwork.SetBlockedURLs, cdpnetwork.SetBlockedURLsParams{URLPatterns: []*cdpnetwork.BlockPattern{{URLPattern: "*://*:*/assets/thirdparty/*", Block: true}}}); err != nil {
 		t.Fatal(err)
 	}
+	busyOnce(b)
 	b.do(chromedp.Navigate(base+"/"), chromedp.SetUploadFiles(chromedp.CSS("#files"), []string{filepath.Join(dir, "synth-00000.tif")}))
+	b.until(`document.querySelector(".item").textContent.includes("again in 2.0 s")`, 10*time.Second)
 	b.until(`document.querySelector(".staged [type=submit]")?.textContent === "Analyse 1 slide"`, 30*time.Second)
 	b.do(chromedp.Click(chromedp.CSS(".staged [type=submit]")))
 	b.until(`document.querySelector(".cohort .progress-words a")`, 30*time.Second)
 	b.do(chromedp.Click(chromedp.CSS(".cohort .progress-words a")))
-	b.until(`document.querySelector(".stage [role=alert]")?.textContent.includes("make setup") && document.querySelector(".prediction").textContent && document.querySelectorAll(".file").length === 5`, 20*time.Second)
+	b.until(`document.querySelector(".stage [role=alert]")?.textContent.includes("make setup") && document.querySelector(".prediction").textContent && document.querySelectorAll(".file").length === 6`, 20*time.Second)
 	b.do(chromedp.Navigate(base + "/#/machine"))
 	b.until(`document.querySelector(".plots .bad")?.textContent.includes("without uPlot") && document.querySelector(".figures dd")`, 20*time.Second)
+}
+
+// busyOnce answers the first upload with 429 instead of the server.
+func busyOnce(b *browser) {
+	b.t.Helper()
+	paused := chromedp.Events(b.ctx, fetch.RequestPaused)
+	if _, err := chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{Patterns: []*fetch.RequestPattern{{URLPattern: "*/slides"}}}); err != nil {
+		b.t.Fatal(err)
+	}
+	go func() {
+		for ev, err := range paused {
+			if err == nil {
+				chromedp.Call(b.ctx, fetch.FulfillRequest, fetch.FulfillRequestParams{RequestID: ev.RequestID, ResponseCode: 429, ResponseHeaders: []*fetch.HeaderEntry{{Name: "Retry-After", Value: "2"}}})
+				chromedp.Call(b.ctx, fetch.Disable, cdp.Empty{})
+			}
+			return
+		}
+	}()
 }
 
 // inBothSchemes looks for barriers in light and in dark.

@@ -8,7 +8,8 @@ import { say, sayProgress } from "../../lib/say.js";
 // card returns { node, update(summary), heard(kind, data), summary() } of a cohort.
 export function card(first, signal, took) {
   let now = first;
-  let failed = -1; // failures listed so far
+  const failed = new Map(); // reasons by slide, as far as known
+  let asked = 0; // when the server was last asked for them
   const head = h("h3", {}, h("a", { href: `#/cohorts/${first.id}` }, title(first)));
   const facts = h("p", { class: "soft facts" });
   const bar = progressBar();
@@ -26,7 +27,7 @@ export function card(first, signal, took) {
     bar.update(summary);
     put(words, progressWords(summary));
     cancel.hidden = over(summary);
-    if (n.failed !== failed) listFailures();
+    if (n.failed > failed.size) askFailures();
     if (summary.state === "running") sayProgress(`${title(summary)}: ${n.done + n.failed} of ${n.submitted} slides done`);
     if (before !== summary.state && summary.state === "done") say(`${title(summary)} is done` + (n.failed ? `, ${plural(n.failed, "slide")} failed` : ""));
   }
@@ -34,20 +35,31 @@ export function card(first, signal, took) {
   // heard takes an event of the cohort's stream.
   function heard(kind, data) {
     if (kind === "cohort") update(data);
+    if (kind === "slide" && data.state === "failed") {
+      failed.set(data.id, data);
+      listFailures();
+    }
   }
 
-  async function listFailures() {
-    failed = now.counts.failed;
-    if (!failed) return put(failures);
+  // askFailures reads the reasons of those that failed before anybody listened.
+  async function askFailures() {
+    if (Date.now() - asked < 5000) return; // asked again with the news after
+    asked = Date.now();
     try {
-      const { slides } = await get(`/cohorts/${first.id}`, signal);
-      const bad = slides.filter((s) => s.state === "failed");
-      put(failures, h("details", { open: bad.length <= 5 }, h("summary", {}, `${plural(failed, "slide")} failed`),
-        h("ul", { class: "failures" }, bad.slice(0, 50).map((s) => h("li", {}, h("strong", { class: "break" }, s.name), ": ", reason(s)))),
-        bad.length > 50 && h("p", {}, h("a", { href: `#/cohorts/${first.id}` }, "All of them"))));
-    } catch {
-      failed = -1; // asked again with the next news
-    }
+      for (let next = 0; next !== null && failed.size < now.counts.failed;) {
+        const page = await get(`/cohorts/${first.id}?limit=1000&offset=${next}`, signal);
+        for (const s of page.slides) if (s.state === "failed") failed.set(s.id, s);
+        next = page.next ?? null;
+      }
+      listFailures();
+    } catch {} // the next news ask again
+  }
+
+  function listFailures() {
+    const bad = [...failed.values()], open = failures.querySelector("details")?.open ?? bad.length <= 5;
+    put(failures, h("details", { open }, h("summary", {}, `${plural(bad.length, "slide")} failed`),
+      h("ul", { class: "failures" }, bad.slice(0, 50).map((s) => h("li", {}, h("strong", { class: "break" }, s.name), ": ", reason(s)))),
+      bad.length > 50 && h("p", {}, h("a", { href: `#/cohorts/${first.id}` }, "All of them"))));
   }
 
   async function stop() {

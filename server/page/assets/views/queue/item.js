@@ -2,7 +2,7 @@
 
 import { field, h, put, text } from "../../lib/dom.js";
 import { problem } from "../../lib/api.js";
-import { bytes, count, fixed } from "../../lib/format.js";
+import { bytes, count, fixed, span } from "../../lib/format.js";
 import { broken } from "./card.js";
 import { send } from "./send.js";
 
@@ -26,6 +26,9 @@ export function item(file, patchPx, changed, removed) {
       self.answer = await send(file, stop.signal, (n) => {
         bar.value = n;
         text(words, n < file.size ? `${Math.floor(100 * n / file.size)} %` : "being checked");
+      }, (seconds) => {
+        bar.value = 0;
+        text(words, `the server is busy: again in ${span(seconds)}`);
       });
       self.state = "here";
       bar.value = bar.max;

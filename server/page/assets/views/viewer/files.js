@@ -10,13 +10,14 @@ const words = {
   patches: ["patches.csv", "every patch"],
   heatmap: ["heatmap.png", "picture"],
   report: ["report.html", "report on one page"],
+  timing: ["timing.json", "how long each step took"],
 };
 
 export function fileList(slide, signal) {
   const said = h("p", { role: "status" });
   const stem = slide.name.replace(/\.[a-z0-9]+$/i, "").replace(/[^\w.-]+/g, "-");
-  const rows = Object.entries(slide.files ?? {}).filter(([kind]) => words[kind]).map(([kind, path]) => {
-    const [name, use] = words[kind];
+  const rows = Object.entries(words).filter(([kind]) => slide.files?.[kind]).map(([kind, [name, use]]) => {
+    const path = slide.files[kind];
     const button = h("button", { type: "button", class: "file", on: { click: async () => {
       button.disabled = true;
       put(said);
