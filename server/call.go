@@ -36,7 +36,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.steady()
 	}
 	c.id = s.requestID(r)
-	s.open.Add(1)
+	crowd := s.open.Add(1)
 	defer c.end()
 	h := w.Header()
 	h["X-Request-Id"] = []string{c.id}
@@ -47,7 +47,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.secure(r) {
 		h["Strict-Transport-Security"] = strict
 	}
-	s.mux.ServeHTTP(writer{c}, c.Request) // comes back to route.ServeHTTP
+	if crowd > int64(s.cfg.MaxConns) { // HTTP/2 has many requests on a connection
+		s.metrics.refused.WithLabelValues("requests").Inc()
+		c.route, c.err = missing, errCrowd
+	} else {
+		s.mux.ServeHTTP(writer{c}, c.Request) // comes back to route.ServeHTTP
+	}
 	if c.route == noRoute {
 		c.err = c.missed()
 	}
@@ -55,6 +60,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.fail(c.err)
 	}
 }
+
+var errCrowd = later(time.Second, "", "too many requests at once")
 
 // Headers that every answer carries, unless its handler says otherwise.
 var (

@@ -111,7 +111,7 @@ type Config struct {
 
 	HeaderTimeout time.Duration // for the headers of a request. Default 10 s
 
-	MaxConns   int // open connections; the longest idle are closed first. Default 4096
+	MaxConns   int // open connections, and requests at once; the longest idle are closed first. Default 4096
 	MaxStreams int // open event streams. Default 512
 
 	TileCache  int64 // bytes of encoded tiles. Default 64 MiB

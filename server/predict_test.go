@@ -262,7 +262,7 @@ func TestEachDecisionLeavesALineWithoutNames(t *testing.T) {
 
 func TestSmallPicturesShareABoundedMemory(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *server.Config) { c.SmallBytes, c.SmallMemory = 100<<10, 250<<10 })
+	s := newServer(t, func(c *server.Config) { c.SmallBytes, c.SmallMemory = 100<<10, 100<<10 })
 	big := append(patchPicture(t), make([]byte, 80<<10)...)
 	body, kind := formOf(t, big, "p.png")
 	pr, pw := io.Pipe()
@@ -279,9 +279,10 @@ func TestSmallPicturesShareABoundedMemory(t *testing.T) {
 		}
 	}()
 	s.eventually(t, func() bool {
-		return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 131072")
+		return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 65536")
 	})
 	s.predict(t, bytes.Clone(big), "q.png", nil).wants(t, 429)
+	s.predict(t, patchPicture(t), "r.png", nil).wants(t, 200) // patches have room all the same
 	pw.CloseWithError(io.ErrUnexpectedEOF)
 	<-slow
 	s.eventually(t, func() bool { return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 0") })

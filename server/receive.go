@@ -78,20 +78,20 @@ func (s *Server) receive(name string, r io.Reader, small int64) (_ *received, er
 // intoMemory reads until the file ends or is not small any more.
 func (f *received) intoMemory(r io.Reader, small int64) (whole bool, err error) {
 	f.buf = receiveBuffers.Get().(*bytes.Buffer)
-	for int64(f.buf.Len()) <= small {
-		if int64(f.buf.Len()) >= f.held { // more than is paid for
-			step := max(f.held, receiveStep)
-			if !f.s.memory.take(step) {
+	for room := int64(receiveStep); int64(f.buf.Len()) <= small; room *= 2 {
+		// The first step is free, so that those who send large pictures slowly cannot
+		// take the room of patches; the number of requests bounds it.
+		if room > receiveStep {
+			if !f.s.memory.take(room / 2) {
 				f.s.metrics.refused.WithLabelValues("memory").Inc()
 				return false, later(0, "", "too many pictures at once")
 			}
-			f.held += step
+			f.held += room / 2
 		}
-		n, err := f.buf.ReadFrom(io.LimitReader(r, f.held-int64(f.buf.Len())))
-		if err != nil {
+		if _, err := f.buf.ReadFrom(io.LimitReader(r, room-int64(f.buf.Len()))); err != nil {
 			return false, bodyError(err)
 		}
-		if int64(f.buf.Len()) < f.held || n == 0 {
+		if int64(f.buf.Len()) < room {
 			sum := sha256.Sum256(f.buf.Bytes())
 			f.bytes, f.sha256 = int64(f.buf.Len()), hex.EncodeToString(sum[:])
 			return int64(f.buf.Len()) <= small, nil

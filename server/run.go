@@ -31,6 +31,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		MaxHeaderBytes:    32 << 10,
 		ConnState:         conns.state,
 		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 64},
 		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug), // handshakes and panics of strangers
 	}
 	h.RegisterOnShutdown(func() { // else Shutdown waits five seconds for those who have said nothing yet
