@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
 	"bcc/fault"
 	"bcc/telemetry"
 )
@@ -55,7 +57,7 @@ func TestThePageHoldsTheGaugesByTheirNames(t *testing.T) {
 	g := telemetry.NewGauges(r, func() uint64 { return 4096 })
 	g.Inferred(1500 * time.Millisecond)
 	w := httptest.NewRecorder()
-	telemetry.Handler(r).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	promhttp.HandlerFor(r, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
 		"\ninference_time_seconds 1.5\n", "\nmemory_usage_bytes 4096\n",
 		`version="` + telemetry.Version + `"`, "\ngo_goroutines ",

@@ -1,8 +1,8 @@
 // Package telemetry is what the program tells of itself: its version and build, the
 // logger that rooms are handed, the registry that they put their metrics into.
 //
-// In: where to write. Out: a *slog.Logger, a *prometheus.Registry and its page. It
-// measures nothing of the work: each room counts its own.
+// In: where to write. Out: a *slog.Logger, a *prometheus.Registry. It measures nothing
+// of the work: each room counts its own.
 package telemetry
 
 import (
