@@ -2,8 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,13 +100,4 @@ func (f *serveFlags) check() error {
 			"--queue names one that workers elsewhere listen to"))
 	}
 	return errors.Join(errs...)
-}
-
-// hostOf returns the host of an address without what may be secret in it.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return "elsewhere"
-	}
-	return fmt.Sprintf("%s://%s", u.Scheme, u.Host)
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"log/slog"
@@ -9,8 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"crypto/tls"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
