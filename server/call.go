@@ -111,13 +111,12 @@ func (c *call) steady() {
 }
 
 // end closes the books on a request; a panic becomes a 500 where nothing has been
-// sent yet.
+// sent yet. What broke off breaks off for net/http too.
 func (c *call) end() {
-	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler {
-			c.s.open.Add(-1)
-			panic(p)
-		}
+	p := recover()
+	if p == http.ErrAbortHandler {
+		defer panic(p)
+	} else if p != nil {
 		c.s.log.Error("panic in a request", "request_id", c.id, "route", c.route.pattern, "panic", p, "stack", string(debug.Stack()))
 		if c.status == 0 {
 			c.sendError(http.StatusInternalServerError, 0, "an error inside the server", "the log has it under this request_id")

@@ -259,6 +259,9 @@ func TestAStreamTellsEachEndOnceAndEnds(t *testing.T) {
 			t.Errorf("%s: ends %v", when, ends)
 		}
 	}
+	if a := s.do(t, "HEAD", "/cohorts/"+id+"/events", nil); a.status != 200 {
+		t.Errorf("HEAD: %d", a.status)
+	}
 	failed := s.get(t, "/slides/"+id+"-2").wants(t, 200).json(t)["error"].(map[string]any)
 	if failed["code"] != 400. || failed["message"] == "" || failed["details"] == "" {
 		t.Errorf("why it failed: %v", failed)

@@ -29,6 +29,10 @@ func (s *Server) events(c *call) error {
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("X-Accel-Buffering", "no") // nginx would keep events back
+	if c.Method == http.MethodHead {
+		writer{c}.WriteHeader(http.StatusOK)
+		return nil
+	}
 	t := &stream{c: c, id: id, w: writer{c}}
 	if err := t.run(happens); err != nil {
 		return nil // the client went away, or is too slow: nobody is there to be told

@@ -204,6 +204,9 @@ func TestAClientThatGoesAwayCancelsItsWork(t *testing.T) {
 	}
 	send(slidePicture(t), "hold.png", func() { s.eventually(t, state("running")) })
 	s.eventually(t, state("cancelled"))
+	s.eventually(t, func() bool {
+		return strings.Contains(string(s.get(t, "/metrics", "Authorization", bearer).body), `bcc_http_requests_total{code="499",method="POST",route="POST /predict"} 2`)
+	})
 }
 
 func (s *site) eventually(t *testing.T, ok func() bool) {
