@@ -147,7 +147,7 @@ func TestPage(t *testing.T) {
 	b.quiet("about")
 
 	b.size(820, 1180) // a tablet
-	for _, hash := range []string{"#/", "#/machine", open} {
+	for _, hash := range []string{"#/", "#/machine", "#/cohorts/" + strings.TrimPrefix(open[:strings.LastIndex(open, "-")], "#/slides/"), open} {
 		b.do(chromedp.Navigate(base + "/" + hash))
 		b.until(`document.querySelector("main h1, main h2") && document.querySelector("main .view").children.length > 1`, 10*time.Second)
 		time.Sleep(500 * time.Millisecond)
@@ -209,6 +209,7 @@ func viewerView(b *browser, truth string) {
 		t.Errorf("the list of lesions does not fly to the first: %s", v)
 	}
 	b.until(`/probability of BCC/.test(document.querySelector(".reading").textContent)`, 5*time.Second)
+	reads(b)
 	aligned(b, truth)
 	dir := t.TempDir()
 	if _, err := chromedp.CallBrowser(b.ctx, cdpbrowser.SetDownloadBehavior, cdpbrowser.SetDownloadBehaviorParams{Behavior: "allow", DownloadPath: dir}); err != nil {
@@ -228,6 +229,26 @@ func viewerView(b *browser, truth string) {
 	b.barriers("the model's card")
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.quiet("viewer")
+}
+
+// reads points at a patch and compares what the page says of it with the table, then
+// moves the view with the keyboard.
+func reads(b *browser) {
+	t := b.t
+	t.Helper()
+	type patch struct{ X, Y, W, H, P float64 }
+	p := eval[patch](b, `fetch(location.hash.slice(1) + "/patches.csv").then((r) => r.text()).then((text) => {
+		const rows = text.trim().split("\n").slice(1).map((l) => l.split(",").map(Number)).sort((a, b) => b[4] - a[4]), [X, Y, W, H, P] = rows[0];
+		return {X, Y, W, H, P};
+	})`)
+	s := b.look(p.X+p.W/2, p.Y+p.H/2, 0.5)
+	b.do(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, s.X+s.K*(p.X+p.W/2)+20, s.Y+s.K*(p.Y+p.H/2)))
+	want := fmt.Sprintf("%.2f probability of BCC, under the pointer (patch at %.0f, %.0f;", p.P, p.X, p.Y)
+	b.until(`document.querySelector(".reading").textContent.startsWith("`+want+`")`, 5*time.Second)
+	const centre = `document.querySelector(".stage").osd.viewport.getCenter(true).x`
+	before := eval[float64](b, `document.querySelector(".openseadragon-canvas").focus(), `+centre)
+	b.do(chromedp.KeyEvent(kb.ArrowRight))
+	b.until(fmt.Sprintf(`%s > %v && document.querySelector(".reading").textContent.includes("the middle of the view")`, centre, before), 5*time.Second)
 }
 
 // TestPageAsksForAKey signs in: nothing is shown before, a wrong key is told. Then it
