@@ -289,6 +289,12 @@ type site struct {
 
 func newServer(t testing.TB, change ...func(*server.Config)) *site {
 	t.Helper()
+	return serveOn(t, func(l net.Listener) net.Listener { return l }, change...)
+}
+
+// serveOn is newServer with something around its listener.
+func serveOn(t testing.TB, wrap func(net.Listener) net.Listener, change ...func(*server.Config)) *site {
+	t.Helper()
 	s := &site{audit: &safeBuffer{}, log: &safeBuffer{}, ended: make(chan struct{})}
 	cfg := server.DefaultConfig()
 	cfg.Ledger, cfg.Store, cfg.Looker = theWorld.ledger, theWorld.store, looker{}
@@ -317,7 +323,7 @@ func newServer(t testing.TB, change ...func(*server.Config)) *site {
 	s.stop = stop
 	go func() {
 		defer close(s.ended)
-		if err := s.Run(ctx, l); err != nil {
+		if err := s.Run(ctx, wrap(l)); err != nil {
 			t.Errorf("run: %v", err)
 		}
 	}()
