@@ -7,7 +7,8 @@
 //	Load (once a process) ─► Open (one session a device) ─► NewRunner (one a goroutine) ─► Run
 //
 // Runs always have the same shape, a short batch is padded, so that the outputs
-// of a patch never depend on what lies beside it. Each session works on the thread
+// of a patch never depend on what lies beside it. On the CPU a lone patch is run by
+// itself where that was seen to give the same bits (try.go). Each session works on the thread
 // that calls Run: it starts none of its own on the CPU, and several Runners of one
 // Model may run at the same time.
 //

@@ -8,3 +8,6 @@ func Plan(onnx []byte, cfg Config) (Info, error) {
 	}
 	return plan(s, cfg)
 }
+
+// Alone reports whether a lone patch is run by itself.
+func (m *Model) Alone() bool { return m.alone }

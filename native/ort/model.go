@@ -20,6 +20,10 @@ type Model struct {
 	outShape    engine.Shape // of the whole batch, as the model gives it
 	session     *engine.DynamicAdvancedSession
 
+	alone         bool         // one patch may be run by itself, with the same bits
+	outShapeAlone engine.Shape // then
+	tried         [][]float32  // outputs of the pictures tried, one row each
+
 	mu     sync.Mutex
 	users  int // runners not closed, and one until Close: the last one frees the session
 	closed bool
@@ -96,6 +100,7 @@ func openOn(d device, onnx []byte, info Info, cfg Config) (*Model, error) {
 		m.Close()
 		return nil, err
 	}
+	m.tried = nil
 	return m, nil
 }
 

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -287,6 +289,41 @@ func TestItRunsOneByOneWhereThePlaceInABatchShows(t *testing.T) {
 	}
 	if info := open(t, testModel{side: 16}, ort.Config{Device: "cpu"}).Info(); info.Batch != 2 || info.Note != "" {
 		t.Errorf("model = %+v, want batches of 2 and no note", info)
+	}
+}
+
+// A lone patch is run by itself only where its bits are those it gets in a batch.
+func TestALonePatchGetsTheBitsOfABatch(t *testing.T) {
+	t.Parallel()
+	m := open(t, testModel{side: 16}, ort.Config{Device: "cpu", Batch: 4})
+	if !m.Alone() {
+		t.Fatal("a lone patch is padded, and need not be")
+	}
+	if fixed := open(t, testModel{side: 16, batch: 4}, ort.Config{Device: "cpu"}); fixed.Alone() {
+		t.Error("a patch is run alone on a model whose batch is fixed")
+	}
+	r := runner(t, m)
+	rng := rand.New(rand.NewPCG(3, 4))
+	patches := make([][]byte, 4)
+	for i := range patches {
+		patches[i] = make([]byte, 3*16*16)
+		for k := range patches[i] {
+			patches[i][k] = byte(rng.IntN(256))
+		}
+	}
+	together, alone := make([]float32, 4*2), make([]float32, 2)
+	for range 2 { // a batch after a lone one must not see what that left
+		if err := r.Run(t.Context(), patches, together); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range patches {
+			if err := r.Run(t.Context(), [][]byte{p}, alone); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(alone, together[2*i:2*i+2]) {
+				t.Errorf("patch %d: %v alone, %v in a batch", i, alone, together[2*i:2*i+2])
+			}
+		}
 	}
 }
 

@@ -89,7 +89,10 @@ func plan(s signature, cfg Config) (Info, error) {
 }
 
 // values returns the number of values of a batch's input.
-func (i Info) values() int { return i.Batch * 3 * i.PatchPx * i.PatchPx }
+func (i Info) values() int { return i.Batch * i.pictureValues() }
+
+// pictureValues returns the length of one picture of it.
+func (i Info) pictureValues() int { return 3 * i.PatchPx * i.PatchPx }
 
 // shape returns the input's dimensions.
 func (i Info) shape() []int64 {

@@ -29,10 +29,16 @@ type Runner struct {
 	memory  unsafe.Pointer // both tensors', outside Go's heap: the engine keeps pointers into it
 	input   []float32
 	output  []float32
-	inputs  []engine.Value
-	outputs []engine.Value
+	full    binding
+	alone   binding // its first place only; empty where a lone patch is padded
+	last    binding // the one that ran last
 	options *engine.RunOptions
 	thread  *thread // nil on the CPU
+}
+
+// binding is what one run reads and writes.
+type binding struct {
+	inputs, outputs []engine.Value
 }
 
 // NewRunner returns a runner; whoever asked for it closes it, before or after the model.
@@ -67,18 +73,43 @@ func (r *Runner) allocate() error {
 	clear(all)
 	r.input, r.output = all[:in], all[gap:]
 
-	input, err := engine.NewTensor(engine.NewShape(info.shape()...), r.input)
-	if err != nil {
+	if err := r.full.bind(info.shape(), r.input, r.model.outShape, r.output); err != nil {
 		return err
 	}
-	r.inputs = []engine.Value{input}
-	output, err := engine.NewTensor(r.model.outShape, r.output)
-	if err != nil {
-		return err
+	r.last = r.full
+	if r.model.alone {
+		shape := info.shape()
+		shape[0] = 1
+		if err := r.alone.bind(shape, r.input[:info.pictureValues()], r.model.outShapeAlone, r.output[:info.Outputs]); err != nil {
+			return err
+		}
 	}
-	r.outputs = []engine.Value{output}
+	var err error
 	r.options, err = engine.NewRunOptions()
 	return err
+}
+
+// bind makes tensors over the memory.
+func (b *binding) bind(inShape []int64, in []float32, outShape engine.Shape, out []float32) error {
+	input, err := engine.NewTensor(engine.NewShape(inShape...), in)
+	if err != nil {
+		return err
+	}
+	b.inputs = []engine.Value{input}
+	output, err := engine.NewTensor(outShape, out)
+	if err != nil {
+		return err
+	}
+	b.outputs = []engine.Value{output}
+	return nil
+}
+
+func (b *binding) destroy() error {
+	var errs []error
+	for _, v := range append(b.inputs, b.outputs...) {
+		errs = append(errs, v.Destroy())
+	}
+	return errors.Join(errs...)
 }
 
 // Run scores the patches (RGB bytes, PatchPx×PatchPx×3 each, at most Batch) and
@@ -91,6 +122,10 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
+	r.last = r.full
+	if len(patches) == 1 && r.model.alone {
+		r.last = r.alone
+	}
 	r.fill(patches)
 	if err := r.run(ctx); err != nil {
 		return err
@@ -99,8 +134,8 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 	return nil
 }
 
-// Again runs the engine once more on the batch that lies in the runner's input,
-// black before the first Run. No pixel is converted: it is the engine alone, for
+// Again runs the engine once more on the batch that lies in the runner's input, a
+// full one, black, before the first Run. No pixel is converted: it is the engine alone, for
 // comparison.
 func (r *Runner) Again(ctx context.Context) error {
 	if r.memory == nil {
@@ -117,7 +152,7 @@ func (r *Runner) run(ctx context.Context) error {
 		r.options.Terminate() // fails only on a freed handle
 	})
 	var err error
-	r.thread.do(func() { err = r.model.session.RunWithOptions(r.inputs, r.outputs, r.options) })
+	r.thread.do(func() { err = r.model.session.RunWithOptions(r.last.inputs, r.last.outputs, r.options) })
 	if !stop() {
 		<-ended // the flag is set or about to be: wait, and clear it for the next run
 		if unset := r.options.UnsetTerminate(); unset != nil {
@@ -173,7 +208,9 @@ func (r *Runner) fill(patches [][]byte) {
 			C.bcc_rgb_to_planes(src, dst, C.size_t(pixels), r.affine)
 		}
 	}
-	clear(r.input[len(patches)*3*pixels:])
+	if len(patches) > 1 || !r.model.alone {
+		clear(r.input[len(patches)*3*pixels:])
+	}
 }
 
 // Close frees the runner; closing again does nothing.
@@ -181,10 +218,7 @@ func (r *Runner) Close() error {
 	if r.model == nil {
 		return nil
 	}
-	var errs []error
-	for _, v := range append(r.inputs, r.outputs...) {
-		errs = append(errs, v.Destroy())
-	}
+	errs := []error{r.full.destroy(), r.alone.destroy()}
 	if r.options != nil {
 		errs = append(errs, r.options.Destroy())
 	}

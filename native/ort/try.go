@@ -23,7 +23,11 @@ func (m *Model) try() error {
 	if err != nil {
 		return fault.New(fault.Unsupported, "try model on %s with input %v: %w", m.info.Device, m.info.shape(), cause(err))
 	}
-	if even || m.info.Device != cpu {
+	if m.info.Device != cpu {
+		return nil
+	}
+	if even {
+		m.alone = m.info.Batch > 1 && m.sameAlone()
 		return nil
 	}
 	was := m.info.Batch
@@ -41,6 +45,7 @@ func (m *Model) try() error {
 // repeat runs two batches, each of one picture in every place, sets what is known
 // of the output, and reports whether all rows of a batch are the same.
 func (m *Model) repeat() (even bool, err error) {
+	m.tried = nil
 	in, err := engine.NewEmptyTensor[float32](engine.NewShape(m.info.shape()...))
 	if err != nil {
 		return false, err
@@ -48,19 +53,8 @@ func (m *Model) repeat() (even bool, err error) {
 	defer in.Destroy()
 	rng := rand.New(rand.NewPCG(1, 2))
 	even = true
-	for _, spread := range []int{256, 40} { // noise, and the narrow range of real tissue
-		data := in.GetData()
-		one := data[:len(data)/m.info.Batch]
-		for i := range one {
-			c := i % 3
-			if m.info.Layout == NCHW {
-				c = i / (len(one) / 3)
-			}
-			one[i] = float32(255-rng.IntN(spread))*m.scale[c] + m.bias[c]
-		}
-		for i := len(one); i < len(data); i += len(one) {
-			copy(data[i:], one)
-		}
+	for _, spread := range spreads {
+		m.picture(in.GetData(), rng, spread)
 		rows, err := m.rows(in)
 		if err != nil {
 			return false, err
@@ -68,8 +62,57 @@ func (m *Model) repeat() (even bool, err error) {
 		for i, v := range rows {
 			even = even && math.Float32bits(v) == math.Float32bits(rows[i%m.info.Outputs])
 		}
+		m.tried = append(m.tried, rows[:m.info.Outputs])
 	}
 	return even, nil
+}
+
+// spreads are the ranges of the pictures tried: noise, and the narrow range of real
+// tissue.
+var spreads = []int{256, 40}
+
+// picture fills data with one picture in every place.
+func (m *Model) picture(data []float32, rng *rand.Rand, spread int) {
+	one := data[:m.info.pictureValues()]
+	for i := range one {
+		c := i % 3
+		if m.info.Layout == NCHW {
+			c = i / (len(one) / 3)
+		}
+		one[i] = float32(255-rng.IntN(spread))*m.scale[c] + m.bias[c]
+	}
+	for i := len(one); i < len(data); i += len(one) {
+		copy(data[i:], one)
+	}
+}
+
+// sameAlone reports whether a patch run by itself gets the bits that it gets in a
+// batch: then a lone one need not pay for the places beside it. A model whose batch
+// is fixed cannot.
+func (m *Model) sameAlone() bool {
+	was, shape := m.info.Batch, m.outShape
+	defer func() { m.info.Batch, m.outShape = was, shape }()
+	m.info.Batch = 1
+	in, err := engine.NewEmptyTensor[float32](engine.NewShape(m.info.shape()...))
+	if err != nil {
+		return false
+	}
+	defer in.Destroy()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for k, spread := range spreads {
+		m.picture(in.GetData(), rng, spread)
+		row, err := m.rows(in)
+		if err != nil || len(row) != len(m.tried[k]) {
+			return false
+		}
+		for i, v := range row {
+			if math.Float32bits(v) != math.Float32bits(m.tried[k][i]) {
+				return false
+			}
+		}
+	}
+	m.outShapeAlone = m.outShape
+	return true
 }
 
 // rows runs one batch and returns its outputs.
