@@ -8,12 +8,13 @@ import (
 )
 
 // room bounds what is in flight so that whoever is let in waits no longer than
-// maxWait for what was let in before: limit = measured rate × maxWait. The rate is
+// maxWait for what was let in before: limit = measured rate × maxWait, but never below floor. The rate is
 // taken while enough is in flight to keep every runner busy; less says nothing of
 // what the machine can do.
 type room struct {
 	maxWait time.Duration
-	least   int // patches that keep all runners busy: the limit is never below
+	least   int // patches that keep all runners busy
+	floor   int // the limit is never below
 	gauge   interface{ Set(float64) }
 
 	mu      sync.Mutex
@@ -28,13 +29,15 @@ type room struct {
 // rateWindow is the time over which the rate is measured.
 const rateWindow = 500 * time.Millisecond
 
-// startLimit is the limit before anything was measured, in patches a runner: some
-// tenths of a second of a small network.
-const startLimit = 8
+// leastLimit is the limit before anything was measured and the lowest, in patches a
+// runner: below it a handful of clients would be refused by a machine that is slow,
+// not overloaded.
+const leastLimit = 8
 
 func newRoom(maxWait time.Duration, runners int, gauge interface{ Set(float64) }) *room {
 	runners = max(runners, 1)
-	r := &room{maxWait: maxWait, least: max(2*runners, 4), limit: max(startLimit*runners, 4), gauge: gauge}
+	floor := leastLimit * runners
+	r := &room{maxWait: maxWait, least: max(2*runners, 4), floor: floor, limit: floor, gauge: gauge}
 	gauge.Set(float64(r.limit))
 	return r
 }
@@ -92,7 +95,7 @@ func (r *room) leave(patches int, done bool) {
 			rate = 0.7*r.rate + 0.3*rate
 		}
 		r.rate, r.since, r.through = rate, now, 0
-		r.limit = max(int(rate*r.maxWait.Seconds()), r.least)
+		r.limit = max(int(rate*r.maxWait.Seconds()), r.floor)
 		r.gauge.Set(float64(r.limit))
 	}
 	r.inside -= patches

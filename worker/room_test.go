@@ -41,7 +41,7 @@ func TestRoomFollowsTheMeasuredRate(t *testing.T) {
 			r := newRoom(250*time.Millisecond, 2, gauge{})
 			serve(r, perS, 10_000, 5*time.Second) // it learns
 			longest, refused := serve(r, perS, 10_000, 10*time.Second)
-			want := max(int(perS*0.25), 4)
+			want := max(int(perS*0.25), 2*leastLimit)
 			if r.limit < want*8/10 || r.limit > want*12/10 || refused == 0 {
 				t.Errorf("%v a second: room for %d, want %d; %d refused", perS, r.limit, want, refused)
 			}
