@@ -2,6 +2,7 @@
 
 import { h, put } from "./lib/dom.js";
 import { modelInfo, problem } from "./lib/api.js";
+import { kept, offer } from "./lib/key.js";
 import { synthetic } from "./views/card.js";
 import about from "./views/about.js";
 import cohort from "./views/cohort/cohort.js";
@@ -58,6 +59,7 @@ document.querySelector(".skip").addEventListener("click", (e) => {
 });
 
 show();
+if (kept()) offer();
 
 // What the model has learned from belongs beside the warning, on every view.
 modelInfo().then((info) => {
