@@ -53,11 +53,11 @@ func addressError(i int, err error) error {
 	return fault.Hint(fault.New(fault.Of(err), "slide %d: %w", i, err), "%s", fault.HintOf(err))
 }
 
-// placeOf returns scheme and host of an address, which the lists are about. Empty:
-// each address of this kind is checked by itself.
+// placeOf returns scheme and host of an address on the web, where the lists are about
+// no more than that. Empty: the address is checked by itself.
 func placeOf(address string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Scheme != "https" && u.Scheme != "s3" || u.Host == "" || u.User != nil {
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return ""
 	}
 	return u.Scheme + "://" + u.Host

@@ -144,7 +144,7 @@ func (s *Server) useUpload(ctx context.Context, owner string, i int, sl *cohort.
 }
 
 // hosts are the places that were checked for a manifest: thirty thousand slides of
-// one bucket need one look.
+// one host need one look at its name.
 type hosts map[string]error
 
 func (s *Server) useAddress(ctx context.Context, checked hosts, i int, sl *cohort.Slide) error {
