@@ -204,7 +204,9 @@ func (c *call) leave(status int) {
 		c.w.Header().Set("Connection", "close")
 	}
 	if !c.body.over {
-		_ = c.rc.SetReadDeadline(time.Now().Add(c.s.cfg.BodyWindow / 2))
+		c.armed = time.Now()
+		_ = c.rc.SetReadDeadline(c.armed.Add(c.s.cfg.BodyWindow / 2))
+		_ = c.rc.SetWriteDeadline(c.armed.Add(2 * c.s.cfg.BodyWindow))
 	}
 }
 

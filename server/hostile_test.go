@@ -274,7 +274,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 
 func TestASlowBodyIsGivenUp(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *server.Config) { c.BodyWindow = 200 * time.Millisecond })
+	s := newServer(t, func(c *server.Config) { c.BodyWindow = 400 * time.Millisecond })
 	for _, path := range []string{"/predict", "/cohorts", "/nothing"} {
 		c := s.dial(t)
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000\r\n\r\n%s\x89PNG\r\n\x1a\n", path, part)
@@ -289,7 +289,7 @@ func TestASlowBodyIsGivenUp(t *testing.T) {
 				}
 			}
 		}()
-		c.SetReadDeadline(time.Now().Add(5 * time.Second))
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
 		r := bufio.NewReader(c)
 		res, err := http.ReadResponse(r, nil)
 		if err != nil {
