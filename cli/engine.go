@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
 	"bcc/fault"
@@ -30,8 +31,9 @@ type engineFlags struct {
 
 	// Set by commands that run for days: where every GPU is lost, the processor goes on,
 	// and the log says so.
-	spare bool
-	log   *slog.Logger
+	spare    bool
+	log      *slog.Logger
+	registry prometheus.Registerer // of metrics; nil: none
 }
 
 func (f *engineFlags) register(fs *pflag.FlagSet) {
@@ -92,7 +94,7 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 	cfg := infer.DefaultConfig()
 	first := e.infos[0] // runners bring their own batch; patch and outputs are the model's
 	cfg.Batch, cfg.PatchPx, cfg.Outputs = first.Batch, first.PatchPx, first.Outputs
-	cfg.Logger = f.log
+	cfg.Logger, cfg.Registerer = f.log, f.registry
 	if onCPU := func(i ort.Info) bool { return i.Device == "cpu" }; f.spare && !slices.ContainsFunc(e.infos, onCPU) {
 		cfg.Spare = func() ([]infer.Runner, error) { return e.openSpares(b, f) }
 	}

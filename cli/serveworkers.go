@@ -34,7 +34,7 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 		return nil
 	}
 	engine := f.engineFlags
-	engine.spare, engine.log = true, s.log
+	engine.spare, engine.log, engine.registry = true, s.log, s.registry
 	if err := s.judge.start(ctx, engine, notes); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 type Batcher struct {
 	cfg     Config
 	log     *slog.Logger
+	met     *metrics
 	workers []*worker
 
 	slots chan struct{} // one for each patch held; a full channel makes Scores wait
@@ -46,6 +47,7 @@ type item struct {
 type worker struct {
 	index  int
 	runner Runner
+	device string        // for metrics; empty: the runner does not say
 	batch  int           // patches it takes at once
 	wake   chan struct{} // a token for each time it is taken off the idle list; cap 1
 }
@@ -59,11 +61,16 @@ func New(cfg Config, runners []Runner) (*Batcher, error) {
 	if len(runners) == 0 {
 		return nil, fault.New(fault.Invalid, "batcher: no runner")
 	}
-	b := &Batcher{cfg: cfg, alive: len(runners), log: cfg.Logger}
+	met, err := newMetrics(cfg.Registerer)
+	if err != nil {
+		return nil, err
+	}
+	b := &Batcher{cfg: cfg, alive: len(runners), log: cfg.Logger, met: met}
 	largest, sum := 0, 0
 	for i, r := range runners {
 		w := newWorker(i, r, cfg.Batch)
 		b.workers = append(b.workers, w)
+		met.opened(w)
 		largest, sum = max(largest, w.batch), sum+w.batch
 	}
 	if cfg.Queue == 0 {
@@ -81,7 +88,11 @@ func newWorker(index int, r Runner, batch int) *worker {
 	if s, ok := r.(Sized); ok {
 		batch = min(max(s.Batch(), 1), maxHeld)
 	}
-	return &worker{index: index, runner: r, batch: batch, wake: make(chan struct{}, 1)}
+	w := &worker{index: index, runner: r, batch: batch, wake: make(chan struct{}, 1)}
+	if p, ok := r.(Placed); ok {
+		w.device = p.Device()
+	}
+	return w
 }
 
 // Run scores what the Scores bring, one goroutine a runner, until ctx ends (then
@@ -152,9 +163,11 @@ func (b *Batcher) work(ctx context.Context, w *worker) ([]*worker, error) {
 		for _, it := range batch {
 			pix = append(pix, it.patch.Pix)
 		}
+		begun := time.Now()
 		err := w.runner.Run(ctx, pix, rows[:len(batch)*n])
 		switch {
 		case err == nil:
+			b.met.ran(w, len(batch), time.Since(begun))
 			for i, it := range batch {
 				copy(it.job.out[it.patch.Index*n:(it.patch.Index+1)*n], rows[i*n:])
 			}

@@ -19,6 +19,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Runner runs patches through a model. A Runner serves one goroutine at a time.
@@ -60,6 +62,8 @@ type Config struct {
 	Spare func() ([]Runner, error)
 	// Logger hears of lost runners. Default nil: nobody does.
 	Logger *slog.Logger
+	// Registerer is told the metrics. Default nil: nobody is.
+	Registerer prometheus.Registerer
 }
 
 // DefaultConfig returns the defaults; PatchPx and Outputs are left to the model.

@@ -22,6 +22,7 @@ func (b *Batcher) retire(w *worker, batch []item, err error) ([]*worker, error) 
 		b.rouse()
 	}
 	b.mu.Unlock()
+	b.met.lost(w)
 	b.log.Warn("runner lost", "runner", w.index, "runners_left", left, "error", err)
 	switch {
 	case left > 0:
@@ -49,6 +50,7 @@ func (b *Batcher) spares(lost error) ([]*worker, error) {
 		w := newWorker(len(b.workers)+i, r, b.cfg.Batch)
 		w.batch = min(w.batch, cap(b.slots)) // a larger one would never fill
 		workers = append(workers, w)
+		b.met.opened(w)
 	}
 	b.mu.Lock()
 	b.alive, b.spare = len(workers), len(workers)

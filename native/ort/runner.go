@@ -196,6 +196,9 @@ func (r *Runner) check(patches [][]byte, out []float32) error {
 // Batch returns the number of patches a run takes.
 func (r *Runner) Batch() int { return r.batch }
 
+// Device says where it runs: cpu, cuda:0.
+func (r *Runner) Device() string { return r.model.info.Device }
+
 // fill writes the patches to the input, and black where there is none.
 func (r *Runner) fill(patches [][]byte) {
 	info := r.model.info
