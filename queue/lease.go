@@ -30,10 +30,11 @@ type Lease struct {
 	Attempt int
 
 	q       *Queue
-	ack     string // the subject of what we say about the job
-	note    string // the subject under which its hand-backs are noted
-	returns int    // that were noted before
-	again   bool   // it was taken before
+	ack     string    // the subject of what we say about the job
+	note    string    // the subject under which its hand-backs are noted
+	returns int       // that were noted before
+	again   bool      // it was taken before
+	put     time.Time // when the server took the job, by its clock
 
 	mu    sync.Mutex
 	until time.Time

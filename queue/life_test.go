@@ -354,6 +354,8 @@ func TestMetrics(t *testing.T) {
 		"bcc_queue_redelivered_total":    1,
 		"bcc_queue_taken_total routine":  2,
 		"bcc_queue_taken_total urgent":   0,
+		"bcc_queue_wait_seconds routine": 1, // and not of the one that was handed back
+		"bcc_queue_wait_seconds urgent":  0,
 	}, gather(t, r)); diff != "" {
 		t.Error(diff)
 	}
@@ -380,7 +382,7 @@ func gather(t *testing.T, r prometheus.Gatherer) map[string]float64 {
 			for _, l := range m.GetLabel() {
 				name += " " + l.GetValue()
 			}
-			all[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+			all[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue() + float64(m.GetHistogram().GetSampleCount())
 		}
 	}
 	return all

@@ -18,6 +18,7 @@ type metrics struct {
 	taken      *prometheus.CounterVec // by lane
 	retaken    prometheus.Counter
 	ended      prometheus.Counter
+	waited     *prometheus.HistogramVec // by lane
 }
 
 var (
@@ -37,9 +38,14 @@ func newMetrics(r prometheus.Registerer, q *Queue) (*metrics, error) {
 		retaken:    prometheus.NewCounter(counter("redelivered_total", "Jobs taken by this process that had been taken before.")),
 		ended:      prometheus.NewCounter(counter("leases_lost_total", "Leases of this process that ended before the work did.")),
 	}
+	m.waited = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "bcc_queue_wait_seconds", Help: "Time that jobs lay on the queue before they were taken the first time.",
+		Buckets: prometheus.ExponentialBuckets(0.01, 4, 12), // to 12 h
+	}, []string{"lane"})
 	for _, l := range []Lane{Urgent, Routine} { // a rate needs a zero to begin with
 		m.puts.WithLabelValues(string(l))
 		m.taken.WithLabelValues(string(l))
+		m.waited.WithLabelValues(string(l))
 	}
 	if r == nil {
 		return m, nil
@@ -64,7 +70,9 @@ func (m *metrics) took(l *Lease) {
 	m.taken.WithLabelValues(string(l.Lane)).Inc()
 	if l.again {
 		m.retaken.Inc()
+		return
 	}
+	m.waited.WithLabelValues(string(l.Lane)).Observe(max(time.Since(l.put), 0).Seconds())
 }
 
 // Describe is of prometheus.Collector.
@@ -75,6 +83,7 @@ func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	m.taken.Describe(ch)
 	m.retaken.Describe(ch)
 	m.ended.Describe(ch)
+	m.waited.Describe(ch)
 }
 
 // Collect is of prometheus.Collector. A server that does not answer within a second
@@ -84,6 +93,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.taken.Collect(ch)
 	m.retaken.Collect(ch)
 	m.ended.Collect(ch)
+	m.waited.Collect(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	b, err := m.queue.Backlog(ctx)

@@ -123,6 +123,7 @@ func (q *Queue) leased(l lane, m *nats.Msg, asked time.Time) (*Lease, error) {
 		Job:     Job{ID: strings.TrimPrefix(m.Subject, l.prefix), Lane: l.name, Data: m.Data},
 		Attempt: int(meta.NumDelivered),
 		q:       q,
+		put:     meta.Timestamp,
 		ack:     m.Reply,
 		note:    fmt.Sprintf("%s%s.%d.%s", returnedSubject, l.name, meta.Sequence.Stream, strings.TrimPrefix(m.Subject, l.prefix)),
 		until:   asked.Add(q.cfg.Lease), // the server counts from when it sent, which was later
