@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"bcc/fault"
 	"bcc/wsi"
@@ -46,6 +47,10 @@ type Config struct {
 	// Released, where set, is called after each patch's Release: that many are
 	// through. It is called from several goroutines.
 	Released func()
+
+	// Read, where set, hears how long each patch took to read: what of it had to be
+	// decoded, and scaling. It is called from several goroutines.
+	Read func(took time.Duration)
 
 	// CacheBytes is the size of the tile cache behind the Source, for which the
 	// order of reading is chosen. Default 64 MiB, that of slide.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -122,9 +123,12 @@ func (r *Reader) send(ctx context.Context, i int, b *buffer, out chan<- wsi.Patc
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	at := r.grid.Rect(i)
+	at, begun := r.grid.Rect(i), time.Now()
 	if err := r.pixels(ctx, at, b.pix, scratch); err != nil {
 		return fmt.Errorf("read patch %v: %w", at, err)
+	}
+	if r.cfg.Read != nil {
+		r.cfg.Read(time.Since(begun))
 	}
 	select {
 	case out <- wsi.Patch{Index: i, Pix: b.pix, Release: b.release}:

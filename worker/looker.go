@@ -75,11 +75,12 @@ func NewLooker(cfg LookerConfig, m Model) (*Looker, error) {
 	m.Detect.OnePatch = true // a patch that somebody cut for this model
 	m.Detect.Patch.Readers = 1
 	m.Detect.Slide.Workers = 1 // pictures of many clients fill the cores
-	d, err := detect.New(m.Detect, m.Scorer)
+	met, err := newMetrics(cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	met, err := newMetrics(cfg.Registerer)
+	met.hear(&m.Detect)
+	d, err := detect.New(m.Detect, m.Scorer)
 	if err != nil {
 		return nil, err
 	}

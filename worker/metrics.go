@@ -2,9 +2,11 @@ package worker
 
 import (
 	"errors"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"bcc/detect"
 	"bcc/report"
 )
 
@@ -17,6 +19,7 @@ type metrics struct {
 	degraded *prometheus.CounterVec   // by what was given up
 	took     *prometheus.HistogramVec // by end
 	steps    *prometheus.HistogramVec // by step
+	read     prometheus.Histogram
 	walking  prometheus.Gauge
 	level    prometheus.Gauge
 
@@ -35,6 +38,7 @@ const (
 // process has registered. A nil reg: nobody reads them.
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	slow := prometheus.ExponentialBuckets(0.25, 2, 14) // to 34 min
+	fine := prometheus.ExponentialBuckets(0.0001, 2, 14)
 	fast := prometheus.ExponentialBuckets(0.001, 2, 14)
 	m, errs := &metrics{}, []error{}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -59,6 +63,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.degraded = counter("bcc_degraded_slides_total", "Slides looked at less closely than asked, by what was given up.", "what")
 	m.took = histogram("bcc_slide_seconds", "Time from taking a slide to its end.", slow, "end")
 	m.steps = histogram("bcc_step_seconds", "Time of the steps of a walk.", slow, "step")
+	m.read = histogram("bcc_decode_seconds", "Time of reading a patch: what of it had to be decoded, and scaling.", fine).WithLabelValues().(prometheus.Histogram)
 	m.walking = gauge("bcc_slides_walking", "Slides being walked in this process.")
 	m.level = gauge("bcc_degrade_level", "What routine slides give up: 0 nothing, 1 overlap, 2 also what a coarse pass finds unsuspicious.")
 	m.looks = counter("bcc_looks_total", "Small pictures by how they were answered.", "end")
@@ -79,6 +84,11 @@ func shared[T prometheus.Collector](reg prometheus.Registerer, c T) (T, error) {
 		}
 	}
 	return c, err
+}
+
+// hear has the times of reading of what walks by c taken down.
+func (m *metrics) hear(c *detect.Config) {
+	c.Patch.Read = func(took time.Duration) { m.read.Observe(took.Seconds()) }
 }
 
 func (m *metrics) stepped(t report.Timing) {

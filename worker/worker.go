@@ -145,11 +145,12 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	d, err := detect.New(m.Detect, m.Scorer)
+	met, err := newMetrics(cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}
-	met, err := newMetrics(cfg.Registerer)
+	met.hear(&m.Detect)
+	d, err := detect.New(m.Detect, m.Scorer)
 	if err != nil {
 		return nil, err
 	}
