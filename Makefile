@@ -9,10 +9,11 @@
 # make e2e-page  drive the web page in Chromium (a minute)
 # make page-shots  photograph the page anew for the documents
 # make e2e-s3 the store's tests against a real S3 server on this machine (builds versity gateway into .deps/)
+# make e2e-hostile attack bcc serve with broken slides, slow and lying clients, foreign keys (two minutes)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean e2e-clients
+.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 oracle clean e2e-clients e2e-hostile
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -81,6 +82,9 @@ e2e-s3:
 
 oracle: setup
 	go test -tags oracle ./slide/... ./grad/...
+
+e2e-hostile: build
+	go test -tags e2e -v -run '^TestHostile' ./e2e
 
 e2e-clients: build
 	@bash scripts/clients.sh

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/http/httputil"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -377,16 +379,56 @@ func (s *target) dial(t *testing.T) net.Conn {
 	return c
 }
 
-// raw sends bytes as they are, closes its side and returns all that comes back.
+// raw sends bytes as they are and returns all that comes back until the server closes.
 func (s *target) raw(t *testing.T, text string) string {
 	t.Helper()
+	return s.rest(t, text, false)
+}
+
+// cut is raw, but the client's side is closed behind the bytes.
+func (s *target) cut(t *testing.T, text string) string {
+	t.Helper()
+	return s.rest(t, text, true)
+}
+
+func (s *target) rest(t *testing.T, text string, cut bool) string {
+	t.Helper()
 	c := s.dial(t)
-	if _, err := io.WriteString(c, text); err == nil {
+	defer c.Close()
+	if _, err := io.WriteString(c, text); err == nil && cut {
 		_ = c.(*net.TCPConn).CloseWrite()
 	}
-	_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(10 * time.Second))
 	b, _ := io.ReadAll(c)
 	return string(b)
+}
+
+// pour sends a body of any length while it waits for the answer, as net/http's client
+// does not: it may take the end of the connection for the end of all.
+func (s *target) pour(t *testing.T, path, kind string, body io.Reader) reply {
+	t.Helper()
+	begun := time.Now()
+	c := s.dial(t)
+	defer c.Close()
+	go func() {
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: %s\r\nTransfer-Encoding: chunked\r\n\r\n", path, kind)
+		w := httputil.NewChunkedWriter(c)
+		if _, err := io.Copy(w, body); err == nil {
+			_ = w.Close()
+			_, _ = io.WriteString(c, "\r\n")
+		}
+	}()
+	_ = c.SetReadDeadline(begun.Add(time.Minute))
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Errorf("POST %s: %v", path, err)
+		return reply{}
+	}
+	data, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Errorf("POST %s: %v", path, err)
+	}
+	return reply{res.StatusCode, res.Header, data, time.Since(begun)}
 }
 
 // makeKey makes an API key in a data folder.
