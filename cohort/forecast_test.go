@@ -65,6 +65,21 @@ func TestTheForecastCountsWhatGoesFirst(t *testing.T) {
 	}
 }
 
+func TestTheBacklogGuessesACohortBySlidesOfItsOwn(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	l := quiet(now)
+	for range 10 {
+		l.with(queue.Routine, now, 100) // small ones were seen before
+	}
+	l.with(queue.Routine, now, 2000, -1, -1, -1)
+	l.with(queue.Routine, now, -1) // nothing is known of this one: as all others are
+	load := l.Load()
+	if want := 1000 + 4*2000 + (1000+2000)/11; math.Abs(float64(load.Patches-want)) > 1 {
+		t.Errorf("%d patches left, want %d", load.Patches, want)
+	}
+}
+
 func TestAForecastIsSurerOfWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)

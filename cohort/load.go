@@ -24,14 +24,17 @@ func (l *Ledger) Load() Load {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := l.all()
-	patches, _ := all.remaining(all)
 	rate, _ := l.rate()
-	load := Load{SlidesWaiting: all.counts.Pending, SlidesRunning: all.counts.Running, Patches: int(patches), PatchesPerS: rate}
+	load := Load{SlidesWaiting: all.counts.Pending, SlidesRunning: all.counts.Running, PatchesPerS: rate}
+	var patches float64
 	for _, b := range l.open {
+		left, _ := b.remaining(all) // slides of a cohort are like each other: one overlap, one scanner
+		patches += left
 		if b.Priority == queue.Urgent {
 			load.UrgentWaiting += b.counts.Pending
 		}
 	}
+	load.Patches = int(patches)
 	if rate > 0 {
 		load.Drain = time.Duration(min(patches/rate, 1e9) * float64(time.Second))
 	}
