@@ -35,7 +35,8 @@ type away struct{ error }
 func (a away) Unwrap() error        { return a.error }
 func (a away) Is(target error) bool { return target == errAway }
 
-// awayWords are said while the store is away, and for so long after the last time.
+// awayWords are said while the store is away: until it has answered, or for so long
+// after it was asked the last time.
 const (
 	awayWords = "the store does not answer: slides wait"
 	awayFor   = 30 * time.Second

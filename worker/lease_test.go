@@ -102,9 +102,15 @@ func TestAStoreThatIsAwayCostsTimeAndNoSlide(t *testing.T) {
 	for away.asked.Load() < 2 {
 		time.Sleep(time.Millisecond)
 	}
+	if d := wk.State().Degraded; len(d) != 1 {
+		t.Errorf("degraded %q, want it told that the store is away", d)
+	}
 	away.away.Store(false)
 	if s := w.wait(t, m, 0); s.State != cohort.Done {
 		t.Errorf("%+v with %+v", s.End, s.End.Problem)
+	}
+	if d := wk.State().Degraded; len(d) != 0 {
+		t.Errorf("degraded %q, but the store has answered", d)
 	}
 	stop()
 	if err := <-done; err != nil {

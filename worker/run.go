@@ -88,6 +88,9 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease) {
 
 	t, err := w.desk.Begin(ctx, l.Data)
 	log := w.log.With("job_id", l.ID, "attempt", l.Attempt)
+	if err == nil || errors.Is(err, cohort.ErrOver) {
+		w.away.Store(0) // the store was asked, and answered
+	}
 	switch {
 	case err == nil:
 	case errors.Is(err, cohort.ErrOver):
