@@ -22,13 +22,14 @@ func TestTheLogIsOneObjectALineInUTC(t *testing.T) {
 		t.Fatal(err)
 	}
 	log.Debug("not wanted")
-	log.Info("ready", "slides", 3)
+	log.Info("ready", "slides", 3, "took", 1500*time.Millisecond)
 	var line struct {
 		Time   time.Time
 		Msg    string
 		Slides int
+		TookS  float64 `json:"took_s"`
 	}
-	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Msg != "ready" || line.Slides != 3 || line.Time.Location() != time.UTC {
+	if err := json.Unmarshal(out.Bytes(), &line); err != nil || line.Msg != "ready" || line.Slides != 3 || line.TookS != 1.5 || line.Time.Location() != time.UTC {
 		t.Errorf("%s, %v", &out, err)
 	}
 	out.Reset()
