@@ -48,8 +48,9 @@ type access struct {
 }
 
 // openAccess opens the keys of the data folder and reads what the flags name. An
-// address that others can reach wants credentials, or words that say that it does not.
-func (f *accessFlags) openAccess(ctx context.Context, addr, data string, r prometheus.Registerer) (*access, error) {
+// address that others can reach wants credentials, or words that say that it does not;
+// public is a server whose name leads here from elsewhere.
+func (f *accessFlags) openAccess(ctx context.Context, addr string, public bool, data string, r prometheus.Registerer) (*access, error) {
 	proxies, err := networks("--trusted-proxy", f.proxies)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,8 @@ func (f *accessFlags) openAccess(ctx context.Context, addr, data string, r prome
 	case len(proxies) > 0:
 		// What comes through a proxy on this machine comes from elsewhere all the same.
 		return nil, wantsCredentials("behind a proxy", data)
+	case public:
+		return nil, wantsCredentials("under a name that an issuer reaches", data)
 	case !loopback(ctx, addr):
 		return nil, wantsCredentials(addr, data)
 	default:

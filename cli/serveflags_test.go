@@ -4,6 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/auth"
 	"bcc/fault"
 )
 
@@ -53,6 +56,16 @@ func TestOnlyAddressesOfThisComputerAreLoopback(t *testing.T) {
 	} {
 		if got := loopback(t.Context(), addr); got != want {
 			t.Errorf("%s: %v, want %v", addr, got, want)
+		}
+	}
+}
+
+func TestANameThatLeadsToLoopbackFromElsewhereWantsAKey(t *testing.T) {
+	t.Parallel()
+	for public, want := range map[bool]fault.Kind{true: fault.Invalid, false: fault.Of(nil)} {
+		f := accessFlags{limits: auth.DefaultLimits()}
+		if _, err := f.openAccess(t.Context(), "127.0.0.1:8443", public, t.TempDir(), prometheus.NewRegistry()); fault.Of(err) != want || (err != nil) != public {
+			t.Errorf("reached from elsewhere %v: %v", public, err)
 		}
 	}
 }

@@ -85,18 +85,22 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 	if err := s.lock(); err != nil {
 		return nil, err
 	}
-	if s.access, err = f.access.openAccess(ctx, addr, f.data, s.registry); err != nil {
+	if s.access, err = f.access.openAccess(ctx, addr, len(f.listen.domains) > 0, f.data, s.registry); err != nil {
 		return nil, err
 	}
 	s.sides = append(s.sides, s.access.limiter.Run)
-	encryption, err := f.listen.config(f.data, s.log)
+	how, err := f.listen.encryption(f.data, s.log, s.registry)
 	if err != nil {
 		return nil, err
+	}
+	if how.keeper != nil {
+		s.sides = append(s.sides, how.keeper.Run)
+		s.degraded = append(s.degraded, how.keeper.Degraded)
 	}
 	if err := s.openFetcher(f); err != nil {
 		return nil, err
 	}
-	if err := s.listen(ctx, f, addr, encryption); err != nil {
+	if err := s.listen(ctx, f, addr, how); err != nil {
 		return nil, err
 	}
 	// From here on Ctrl-C stops nothing half opened: run does, in its order.
@@ -123,14 +127,17 @@ func (s *service) lock() error {
 }
 
 // listen opens the address before anything slow: where it is taken, that is told now.
-func (s *service) listen(ctx context.Context, f *serveFlags, addr string, encryption *tls.Config) error {
+func (s *service) listen(ctx context.Context, f *serveFlags, addr string, how *encryption) error {
 	ln, err := f.listen.listen(ctx, addr)
 	if err != nil {
 		return err
 	}
 	s.listener, s.address = ln, "http://"+ln.Addr().String()
-	if encryption != nil {
-		s.listener, s.address = tls.NewListener(ln, encryption), "https://"+ln.Addr().String()
+	if how.config != nil {
+		s.listener, s.address = tls.NewListener(ln, how.config), "https://"+ln.Addr().String()
+	}
+	if how.host != "" {
+		s.address = "https://" + how.host // the issuer wants it there, whatever leads from there to here
 	}
 	return nil
 }

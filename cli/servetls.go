@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -11,10 +12,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 	"golang.org/x/crypto/acme"
-	"golang.org/x/crypto/acme/autocert"
 
+	"bcc/certificate"
 	"bcc/disk"
 	"bcc/fault"
 )
@@ -24,7 +26,7 @@ type listenFlags struct {
 	addr, port, addrFile string
 	cert, key            string
 	domains              []string
-	email, directory     string
+	email, directory, ca string
 }
 
 const defaultHost, defaultPort = "127.0.0.1", "8000"
@@ -38,9 +40,10 @@ func (f *listenFlags) register(fs *pflag.FlagSet) {
 func (f *listenFlags) registerTLS(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cert, "tls-cert", "", "file with the certificate and its chain, PEM; read again when it changes")
 	fs.StringVar(&f.key, "tls-key", "", "file with the certificate's key, PEM")
-	fs.StringSliceVar(&f.domains, "acme-domain", nil, "get a certificate for this name by ACME (Let's Encrypt); the address must be reached as its port 443")
+	fs.StringSliceVar(&f.domains, "acme-domain", nil, "get a certificate for this name by ACME (Let's Encrypt), accepting the issuer's terms; the address must be reached as its port 443; may be given again")
 	fs.StringVar(&f.email, "acme-email", "", "where the issuer writes to when something is wrong with the certificate")
-	fs.StringVar(&f.directory, "acme-directory", acme.LetsEncryptURL, "address of the ACME issuer")
+	fs.StringVar(&f.directory, "acme-directory", acme.LetsEncryptURL, "https address of the ACME issuer's directory")
+	fs.StringVar(&f.ca, "acme-ca", "", "file with the roots that the issuer's own HTTPS is trusted by, PEM, for an issuer inside; empty: this computer's")
 }
 
 // address returns the host:port that the flags name.
@@ -55,8 +58,15 @@ func (f *listenFlags) address() (string, error) {
 	return addr, nil
 }
 
-// config returns how connections are encrypted: nil for not at all.
-func (f *listenFlags) config(data string, log *slog.Logger) (*tls.Config, error) {
+// encryption is how connections are encrypted.
+type encryption struct {
+	config *tls.Config         // nil: not at all
+	keeper *certificate.Keeper // nil: the certificate is no business of ours
+	host   string              // under which the certificate is good; empty: not known here
+}
+
+// encryption returns how connections are encrypted, with what was kept in the folder.
+func (f *listenFlags) encryption(data string, log *slog.Logger, r prometheus.Registerer) (*encryption, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	switch {
 	case (f.cert == "") != (f.key == ""):
@@ -69,18 +79,40 @@ func (f *listenFlags) config(data string, log *slog.Logger) (*tls.Config, error)
 			return nil, fault.New(fault.Invalid, "certificate: %w", err)
 		}
 		cfg.GetCertificate = files.get
+		return &encryption{config: cfg}, nil
 	case len(f.domains) > 0:
-		m := &autocert.Manager{
-			Prompt: autocert.AcceptTOS, Email: f.email, HostPolicy: autocert.HostWhitelist(f.domains...),
-			Cache:  autocert.DirCache(filepath.Join(data, "acme")),
-			Client: &acme.Client{DirectoryURL: f.directory},
+		roots, err := readRoots(f.ca)
+		if err != nil {
+			return nil, err
 		}
-		cfg.GetCertificate = m.GetCertificate
+		keeper, err := certificate.New(certificate.Config{
+			Names: f.domains, Email: f.email, Directory: f.directory, Roots: roots,
+			Dir: filepath.Join(data, "acme"), Logger: log, Registerer: r,
+		})
+		if err != nil {
+			return nil, err
+		}
+		cfg.GetCertificate = keeper.Get
 		cfg.NextProtos = append(cfg.NextProtos, acme.ALPNProto)
-	default:
+		return &encryption{config: cfg, keeper: keeper, host: f.domains[0]}, nil
+	}
+	return &encryption{}, nil
+}
+
+// readRoots reads certificates that others are trusted by; nil without a file.
+func readRoots(path string) (*x509.CertPool, error) {
+	if path == "" {
 		return nil, nil
 	}
-	return cfg, nil
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New(fault.NotFound, "--acme-ca: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(data) {
+		return nil, fault.New(fault.Invalid, "--acme-ca %s: no certificate in it: want PEM", path)
+	}
+	return roots, nil
 }
 
 // listen opens the address.

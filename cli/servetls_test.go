@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/acme"
+
 	"bcc/fault"
 )
 
@@ -48,12 +50,12 @@ func TestARenewedCertificateIsServedAndABrokenOneIsNot(t *testing.T) {
 	f := listenFlags{cert: filepath.Join(dir, "c.pem"), key: filepath.Join(dir, "k.pem")}
 	writeCert(t, f.cert, f.key, 1)
 	var said bytes.Buffer
-	cfg, err := f.config(dir, slog.New(slog.NewTextHandler(&said, nil)))
+	how, err := f.encryption(dir, slog.New(slog.NewTextHandler(&said, nil)), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	serial := func() int64 {
-		c, err := cfg.GetCertificate(&tls.ClientHelloInfo{})
+		c, err := how.config.GetCertificate(&tls.ClientHelloInfo{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,12 +91,15 @@ func TestCertificatesThatCannotBeAreRefused(t *testing.T) {
 		"no key":       {cert: "c.pem"},
 		"both sources": {cert: "c.pem", key: "k.pem", domains: []string{"a.example.org"}},
 		"no such file": {cert: "/nowhere/c.pem", key: "/nowhere/k.pem"},
+		"wildcard":     {domains: []string{"*.example.org"}, directory: acme.LetsEncryptURL},
+		"no HTTPS":     {domains: []string{"a.example.org"}, directory: "http://ca.example.org/"},
+		"no roots":     {domains: []string{"a.example.org"}, directory: acme.LetsEncryptURL, ca: "servetls_test.go"},
 	} {
-		if _, err := f.config(t.TempDir(), slog.New(slog.DiscardHandler)); fault.Of(err) != fault.Invalid {
+		if _, err := f.encryption(t.TempDir(), slog.New(slog.DiscardHandler), nil); fault.Of(err) != fault.Invalid {
 			t.Errorf("%s: %v: want it refused", name, err)
 		}
 	}
-	if cfg, err := (&listenFlags{}).config("", nil); cfg != nil || err != nil {
-		t.Errorf("%v, %v: want none where none is asked for", cfg, err)
+	if how, err := (&listenFlags{}).encryption("", nil, nil); err != nil || how.config != nil {
+		t.Errorf("%v, %v: want none where none is asked for", how, err)
 	}
 }
