@@ -63,13 +63,16 @@ func (s *Server) machine(c *call) error {
 	out.Backlog.Waiting, out.Backlog.Running, out.Backlog.Patches, out.Backlog.DrainS = l.SlidesWaiting, l.SlidesRunning, l.Patches, l.Drain.Seconds()
 	out.Workers.List = some(s.cfg.Ledger.Workers())
 	out.Workers.Present = len(out.Workers.List)
-	out.Workers.Wanted = max(s.cfg.Workers, out.Workers.Present)
+	out.Workers.Wanted = s.wanted(out.Workers.Present)
 	out.Requests.InFlight, out.Requests.Limit = int(s.open.Load()), s.cfg.MaxConns
 	out.Degraded = s.degraded(out.Workers.List)
 	out.Timestamp = time.Now().UTC().Truncate(time.Millisecond)
 	c.sendJSON(http.StatusOK, out)
 	return nil
 }
+
+// wanted is how many workers there should be: those of other machines come unasked.
+func (s *Server) wanted(present int) int { return max(s.cfg.Workers, present) }
 
 // degraded is what is not as it should be, in words, each once: of this server, and
 // of the workers.

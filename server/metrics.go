@@ -54,8 +54,11 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bcc_http_picture_bytes", Help: "Memory of pictures that are being looked at.",
 	}, func() float64 { return float64(s.memory.used.Load()) })
+	wanted := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "bcc_workers_wanted", Help: "Workers that there should be.",
+	}, func() float64 { return float64(s.wanted(len(s.cfg.Ledger.Workers()))) })
 	var errs []error
-	for _, c := range []prometheus.Collector{m.requests, m.took, inFlight, m.refused, m.conns, m.closed, m.received, m.tiles, streams, memory} {
+	for _, c := range []prometheus.Collector{m.requests, m.took, inFlight, m.refused, m.conns, m.closed, m.received, m.tiles, streams, memory, wanted} {
 		errs = append(errs, r.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {
