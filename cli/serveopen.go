@@ -136,6 +136,9 @@ func (s *service) listen(ctx context.Context, f *serveFlags, addr string, how *e
 	if how.config != nil {
 		s.listener, s.address = tls.NewListener(ln, how.config), "https://"+ln.Addr().String()
 	}
+	if how.config == nil && !loopback(ctx, addr) {
+		s.access.state += "; NOT ENCRYPTED: keys and slides can be read on their way (--tls-cert, --acme-domain, or a proxy)"
+	}
 	if how.host != "" {
 		s.address = "https://" + how.host // the issuer wants it there, whatever leads from there to here
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -52,8 +53,12 @@ func (f *listenFlags) address() (string, error) {
 	if addr == "" {
 		addr = net.JoinHostPort(defaultHost, f.port)
 	}
-	if _, _, err := net.SplitHostPort(addr); err != nil {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
 		return "", fault.Hint(fault.New(fault.Invalid, "--addr %q: %w", addr, err), "write 127.0.0.1:8000, or :8000 for every address of this computer")
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return "", fault.New(fault.Invalid, "port %q: want 0 to 65535", port)
 	}
 	return addr, nil
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,5 +102,27 @@ func TestCertificatesThatCannotBeAreRefused(t *testing.T) {
 	}
 	if how, err := (&listenFlags{}).encryption("", nil, nil); err != nil || how.config != nil {
 		t.Errorf("%v, %v: want none where none is asked for", how, err)
+	}
+}
+
+func TestAnAddressThatOthersReachWithoutEncryptionIsSaidSo(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		addr string
+		how  encryption
+		want bool
+	}{
+		{"0.0.0.0:0", encryption{}, true},
+		{"0.0.0.0:0", encryption{config: &tls.Config{MinVersion: tls.VersionTLS12}}, false},
+		{"127.0.0.1:0", encryption{}, false},
+	} {
+		s := &service{access: &access{state: "asked for"}}
+		if err := s.listen(t.Context(), &serveFlags{}, c.addr, &c.how); err != nil {
+			t.Fatal(err)
+		}
+		s.listener.Close()
+		if got := strings.Contains(s.access.state, "NOT ENCRYPTED"); got != c.want {
+			t.Errorf("%s, %+v: %q", c.addr, c.how, s.access.state)
+		}
 	}
 }
