@@ -106,7 +106,7 @@ type name struct {
 	present atomic.Pointer[tls.Certificate] // with its leaf; nil: none yet
 	proof   atomic.Pointer[tls.Certificate] // shown to the issuer while it looks
 	late    atomic.Bool                     // the last attempt failed
-	tried   chan struct{}                   // closed once a certificate is there, or the first attempt ended
+	tried   chan struct{}                   // closed once a good certificate is there, or the first attempt ended
 }
 
 // New reads what the folder holds and asks nobody.
@@ -135,7 +135,9 @@ func New(cfg Config) (*Keeper, error) {
 			k.log.Error("kept certificate not read, another is asked for", "name", a, "error", err)
 		} else if c != nil {
 			n.present.Store(c)
-			close(n.tried)
+			if !over(c) {
+				close(n.tried)
+			}
 		}
 		k.names = append(k.names, n)
 	}
@@ -157,7 +159,7 @@ func (k *Keeper) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 		return nil, fmt.Errorf("nobody proves %s now", n.ascii)
 	}
-	if c := n.present.Load(); c != nil {
+	if c := n.present.Load(); c != nil && !over(c) {
 		return c, nil
 	}
 	select {
@@ -165,7 +167,7 @@ func (k *Keeper) Get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	case <-hello.Context().Done():
 	case <-time.After(firstWait):
 	}
-	if c := n.present.Load(); c != nil {
+	if c := n.present.Load(); c != nil { // one that is over too: clients say then what is wrong
 		return c, nil
 	}
 	return nil, fmt.Errorf("no certificate for %s yet", n.ascii)
@@ -197,5 +199,7 @@ func (k *Keeper) Degraded() (words []string) {
 	}
 	return words
 }
+
+func over(c *tls.Certificate) bool { return time.Now().After(c.Leaf.NotAfter) }
 
 func day(c *tls.Certificate) string { return c.Leaf.NotAfter.UTC().Format("2006-01-02 15:04 UTC") }

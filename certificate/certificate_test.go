@@ -186,6 +186,17 @@ func TestWithoutACertificateHandshakesEndWithTheFirstAttempt(t *testing.T) {
 	}
 }
 
+func TestACertificateThatIsOverIsShownOnceTheIssuerHasSaidNo(t *testing.T) {
+	t.Parallel()
+	i, dir := newIssuer(t), t.TempDir()
+	put(t, dir, i.URL, "a.example.org", time.Now().Add(-3*time.Hour), time.Now().Add(-time.Hour))
+	k, said := start(t, Config{Names: []string{"a.example.org"}, Directory: i.URL, Roots: i.roots(), Dir: dir})
+	if c, err := shake(t, k, "a.example.org"); err != nil || time.Now().Before(c.NotAfter) || i.asked.Load() == 0 {
+		t.Errorf("%v, asked %d times: want the one that is over, after the issuer was asked", err, i.asked.Load())
+	}
+	eventually(t, "the log does not say what is served", func() bool { return strings.Contains(said.String(), "the certificate that ended") })
+}
+
 func TestAnIssuerThatIsNotTrustedSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	i := newIssuer(t)

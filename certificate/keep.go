@@ -86,7 +86,7 @@ func (n *name) meanwhile() string {
 	switch {
 	case c == nil:
 		return "connections are refused"
-	case time.Now().After(c.Leaf.NotAfter):
+	case over(c):
 		return "the certificate that ended " + day(c)
 	}
 	return "the certificate that ends " + day(c)
