@@ -19,6 +19,7 @@ type call struct {
 	w      http.ResponseWriter
 	rc     *http.ResponseController
 	body   *steadyBody // nil: the request has none
+	held   int64       // bytes of a body in memory, counted
 	id     string      // of the request
 	who    auth.Principal
 	route  *route
@@ -129,6 +130,7 @@ func (c *call) end() {
 	}
 	took := time.Since(c.begun)
 	c.s.open.Add(-1)
+	c.s.bodies.give(c.held)
 	c.s.metrics.observe(c.route, c.Method, c.status, took)
 	c.s.log.request(c, took)
 }

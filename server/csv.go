@@ -43,6 +43,9 @@ func (c *call) readCSV(o *orderJSON) error {
 		if err != nil {
 			return csvError(err)
 		}
+		if len(o.Slides) == c.s.cfg.MaxSlides { // before memory is spent on what is refused
+			return fault.New(fault.Invalid, "more than %d slides", c.s.cfg.MaxSlides)
+		}
 		var s orderSlide
 		for i, v := range row {
 			if v = strings.TrimSpace(v); v == "" {

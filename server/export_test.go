@@ -37,3 +37,13 @@ func ParseForm(r *http.Request) (fields map[string]string, file []byte, err erro
 	})
 	return fields, file, err
 }
+
+// HoldBodies takes the memory that bodies have as long as it is free, until give is
+// called.
+func (s *Server) HoldBodies() (give func()) {
+	n := int64(0)
+	for s.bodies.take(freeBody) {
+		n += freeBody
+	}
+	return func() { s.bodies.give(n) }
+}

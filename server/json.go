@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"bcc/fault"
 )
@@ -45,6 +46,7 @@ func (c *call) sendJSON(status int, v any) {
 const (
 	maxJSON      = 32 << 20
 	maxJSONDepth = 16
+	maxFields    = 64 // of an object
 )
 
 // readJSON reads the body into v, strictly: an unknown field, a field given twice or
@@ -55,7 +57,8 @@ func (c *call) readJSON(v any) error {
 	if err != nil {
 		return err
 	}
-	if err := checkJSON(data); err != nil {
+	// Twice: of a few slides too many the manifest says how many they are.
+	if err := checkJSON(data, 2*c.s.cfg.MaxSlides); err != nil {
 		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -66,29 +69,48 @@ func (c *call) readJSON(v any) error {
 	return nil
 }
 
-// readBody reads a body of at most limit bytes into memory.
+// Bodies are held in memory. What is beyond freeBody of each is counted over all
+// requests: a few dozen large ones at once would be all the memory there is.
+const (
+	freeBody  = 64 << 10
+	allBodies = 4 * maxJSON
+)
+
+// readBody reads a body of at most limit bytes into memory. It counts until the
+// request is over.
 func (c *call) readBody(limit int64) ([]byte, error) {
 	if c.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	var b bytes.Buffer
-	if c.ContentLength > 0 {
-		b.Grow(int(min(c.ContentLength, 1<<20))) // the length is only a claim
+	body := http.MaxBytesReader(c.w, c.Body, limit)
+	b := make([]byte, 0, freeBody)
+	for {
+		n, err := fill(body, b[len(b):cap(b)])
+		if b = b[:len(b)+n]; err == io.EOF {
+			return b, nil
+		}
+		if err != nil {
+			return nil, bodyError(err)
+		}
+		if !c.s.bodies.take(int64(cap(b))) {
+			c.s.metrics.refused.WithLabelValues("memory").Inc()
+			return nil, later(time.Second, "", "too many large bodies at once")
+		}
+		c.held += int64(cap(b))
+		b = append(make([]byte, 0, 2*cap(b)), b...)
 	}
-	if _, err := io.Copy(&b, http.MaxBytesReader(c.w, c.Body, limit)); err != nil {
-		return nil, bodyError(err)
-	}
-	return b.Bytes(), nil
 }
 
-// checkJSON refuses what encoding/json lets pass: fields given twice, and depths
-// that only an attack has.
-func checkJSON(data []byte) error {
+// checkJSON refuses what encoding/json lets pass: fields given twice, and depths and
+// numbers that only an attack has. An element of an array, three bytes of it, becomes
+// a hundred bytes of a slide when it is decoded: there may be items of them at most.
+func checkJSON(data []byte, items int) error {
 	if !json.Valid(data) {
 		return fault.New(fault.Invalid, "the body is not JSON")
 	}
 	var seen []map[string]bool // of the objects that are open; nil for an array
 	key := false               // a string here would be a key
+	commas := 0                // in arrays
 	for i := 0; i < len(data); i++ {
 		switch data[i] {
 		case '{':
@@ -98,7 +120,12 @@ func checkJSON(data []byte) error {
 		case '}', ']':
 			seen, key = seen[:len(seen)-1], false
 		case ',':
-			key = seen[len(seen)-1] != nil
+			if key = seen[len(seen)-1] != nil; !key {
+				commas++
+			}
+			if commas >= items {
+				return fault.New(fault.Invalid, "lists of more than %d items in all", items)
+			}
 		case '"':
 			end := i + 1
 			for data[end] != '"' {
@@ -113,9 +140,12 @@ func checkJSON(data []byte) error {
 					return fault.New(fault.Invalid, "the body is not JSON")
 				}
 				name = strings.ToLower(name) // as encoding/json compares
-				if top := seen[len(seen)-1]; top[name] {
+				switch top := seen[len(seen)-1]; {
+				case top[name]:
 					return fault.New(fault.Invalid, "the field %q is given twice", name)
-				} else {
+				case len(top) == maxFields:
+					return fault.New(fault.Invalid, "an object of more than %d fields", maxFields)
+				default:
 					top[name] = true
 				}
 				key = false

@@ -33,6 +33,7 @@ type Server struct {
 	table   []string // method and path of every route
 	audit   *audit
 	memory  budget // of pictures held in memory
+	bodies  budget // of other bodies held in memory
 	streams budget // of open event streams
 	tiles   *tiles
 	results *results
@@ -55,6 +56,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, log: &slogger{cfg.Logger}, draining: make(chan struct{})}
 	s.memory.most, s.streams.most = cfg.SmallMemory, int64(cfg.MaxStreams)
+	s.bodies.most = allBodies
 	s.audit = newAudit(cfg.Audit, s.log)
 	s.results = newResults(cfg.Store)
 	s.repeat = newRepeats()
