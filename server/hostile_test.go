@@ -439,7 +439,7 @@ func TestDamagedResultsDoNotLeave(t *testing.T) {
 	if err := theWorld.store.Put(t.Context(), key, bytes.NewReader(data)); err != nil {
 		t.Fatal(err)
 	}
-	s.get(t, "/slides/"+id+"/result").wants(t, 503, "damaged")
+	s.get(t, "/slides/"+id+"/result").wants(t, 503, `"message":"result.json of result `+st.End.Result[:12]+` is damaged`)
 	s.get(t, "/slides/"+id+"/lesions.geojson").wants(t, 200)
 	if err := theWorld.store.Delete(t.Context(), "results/"+st.End.Result+"/sums.json"); err != nil {
 		t.Fatal(err)

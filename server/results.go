@@ -38,8 +38,7 @@ func (r *results) file(ctx context.Context, key, name string) ([]byte, string, e
 		return nil, "", gone(err)
 	}
 	if got := sha256.Sum256(data); hex.EncodeToString(got[:]) != sum.SHA256 {
-		return nil, "", fault.Hint(fault.New(fault.Unavailable, "%s of result %s does not fit its checksum", name, key),
-			"this result was damaged on its way or in the store: submit the slide again")
+		return nil, "", refuse(503, "submit the slide again", "%s of result %.12s is damaged: it does not fit its checksum", name, key)
 	}
 	return data, sum.SHA256, nil
 }
