@@ -198,9 +198,15 @@ func serveACME(t *testing.T, i *acmeIssuer, data, at string) *target {
 	return s
 }
 
-// visit asks for /livez and returns the certificate that was shown. The name is in the
-// handshake; the connection goes to the address.
+// visit asks for /livez and returns the certificate that was shown.
 func visit(at, name string, change func(*tls.Config)) (*x509.Certificate, error) {
+	c, _, err := read(at, name, "/livez", change)
+	return c, err
+}
+
+// read asks for a path over HTTP/2. The name is in the handshake; the connection goes
+// to the address.
+func read(at, name, path string, change func(*tls.Config)) (*x509.Certificate, string, error) {
 	cfg := &tls.Config{ServerName: name}
 	change(cfg)
 	var d net.Dialer
@@ -208,15 +214,16 @@ func visit(at, name string, change func(*tls.Config)) (*x509.Certificate, error)
 		TLSClientConfig: cfg, ForceAttemptHTTP2: true, DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "tcp", at) },
 	}
-	res, err := (&http.Client{Transport: transport, Timeout: 15 * time.Second}).Get("https://" + name + "/livez")
+	res, err := (&http.Client{Transport: transport, Timeout: 15 * time.Second}).Get("https://" + name + path)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK || res.ProtoMajor != 2 {
-		return nil, fmt.Errorf("%s %s, want 200 over HTTP/2", res.Status, res.Proto)
+		return nil, "", fmt.Errorf("%s %s, want 200 over HTTP/2", res.Status, res.Proto)
 	}
-	return res.TLS.PeerCertificates[0], nil
+	body, err := io.ReadAll(res.Body)
+	return res.TLS.PeerCertificates[0], string(body), err
 }
 
 func trusting(roots *x509.CertPool) func(*tls.Config) {
@@ -251,7 +258,7 @@ func TestACMECertificateIsGotKeptAndUsedAgain(t *testing.T) {
 		}
 	}
 	files := 0
-	_ = filepath.WalkDir(filepath.Join(data, "acme"), func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(filepath.Join(data, "acme"), func(path string, d fs.DirEntry, _ error) error {
 		info, err := d.Info()
 		if want := map[bool]fs.FileMode{true: 0o700, false: 0o600}[d.IsDir()]; err != nil || info.Mode().Perm() != want {
 			t.Errorf("%s: %v, %v: want %v", path, info.Mode(), err, want)
@@ -341,7 +348,11 @@ func TestACMECertificateIsRenewedWhileItServes(t *testing.T) {
 	within(t, 40*time.Second, "the log does not say that it is not renewed", func() bool {
 		return strings.Contains(s.said.String(), `meanwhile="the certificate that ends`)
 	})
-	now = look()
+	for path, want := range map[string]string{"/machine": "the certificate for " + acmeName + " ends", "/metrics": `bcc_certificate_orders_total{end="unreachable"} 1`} {
+		if _, body, err := read(i.public, acmeName, path, trusting(roots)); err != nil || !strings.Contains(body, want) {
+			t.Errorf("%s: %v: want %q in it", path, err, want)
+		}
+	}
 	roots = i.start(t)
 	old := trusting(roots)
 	took = within(t, 40*time.Second, "not renewed by an issuer that was set up anew", func() bool {
