@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -27,6 +28,7 @@ type serveFlags struct {
 	maxUpload byteSize
 	maxPixels int64
 	reserve   byteSize
+	linger    time.Duration
 
 	price               float64
 	logLevel, logFormat string
@@ -72,6 +74,7 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	f.maxUpload, f.reserve = byteSize(d.MaxUpload), byteSize(d.ReserveDisk)
 	fs.Var(&f.maxUpload, "max-upload", "largest slide that may be sent")
 	fs.Int64Var(&f.maxPixels, "max-pixels", d.MaxPixels, "largest slide that is opened, in pixels of its full size")
+	fs.DurationVar(&f.linger, "linger", d.Linger, "at the end, how long /readyz says no before connections are refused: behind a balancer, twice as long as it takes to look")
 	fs.Var(&f.reserve, "reserve-disk", "with less than this free on the disk of --data, slides are refused for the time being")
 	f.sources.register(fs)
 
@@ -94,6 +97,7 @@ func (f *serveFlags) check() error {
 	add(f.workers < 0 || f.workers > 64, "--workers %d: want 0 to 64", f.workers)
 	add(f.maxUpload < 1, "--max-upload %s: want more than 0", &f.maxUpload)
 	add(f.maxPixels < 1, "--max-pixels %d: want more than 0", f.maxPixels)
+	add(f.linger < 0, "--linger %v: want 0 or more", f.linger)
 	add(f.price < 0, "--price-per-hour %v: want 0 or more", f.price)
 	if f.workers == 0 && f.queue == "" {
 		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--workers 0 with a queue of its own: nobody would ever take the work"),

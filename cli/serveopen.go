@@ -196,7 +196,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	cfg.Registry, cfg.Logger, cfg.Audit, cfg.Version = s.registry, s.log, s.audit, s.version
 	cfg.Incoming = filepath.Join(s.data, "incoming")
 	cfg.MaxUpload, cfg.MaxPixels, cfg.ReserveDisk = int64(f.maxUpload), f.maxPixels, int64(f.reserve)
-	cfg.Workers = f.workers
+	cfg.Workers, cfg.Linger = f.workers, f.linger
 	s.server, err = server.New(cfg)
 	return err
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"runtime/debug"
 	"strings"
@@ -183,7 +184,7 @@ func (c *call) fail(err error) {
 	if status >= 500 && c.Context().Err() != nil { // what ended with the client is not ours
 		status = statusGone
 	}
-	if status >= 500 {
+	if status >= 500 && !errors.Is(err, errDraining) {
 		c.s.log.Error("a request failed", "request_id", c.id, "route", c.route.pattern, "status", status, "error", err)
 	}
 	if c.status != 0 || status == statusGone { // half an answer is out, or nobody is there

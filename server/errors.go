@@ -89,6 +89,8 @@ func answerTo(err error) (status int, after time.Duration, message, details stri
 			"send the form field mpp_um, for example mpp_um=0.5"
 	case errors.Is(err, context.Canceled), errors.Is(err, errGone):
 		return statusGone, 0, errGone.Error(), ""
+	case errors.Is(err, errDraining):
+		return status, 0, "the server is shutting down", details
 	case kind == fault.Unavailable && details == "":
 		return status, 0, "a part that this needs does not answer", "try again in a moment"
 	case kind == fault.Unavailable:

@@ -344,6 +344,9 @@ func TestTheEndOfAServerCostsNobodyAnAnswer(t *testing.T) {
 	close(release)
 	(<-small).wants(t, 200)
 	a := (<-large).wants(t, 503)
+	if !strings.Contains(string(a.body), `"message":"the server is shutting down"`) {
+		t.Errorf("%s, want it told why", a.body)
+	}
 	if strings.Contains(string(a.body), "not lost") {
 		_, id, _ := strings.Cut(string(a.body), "/cohorts/")
 		if err := theWorld.ledger.Cancel(t.Context(), id[:26]); err != nil {
