@@ -124,7 +124,10 @@ func TestAManifestIsReadStrictly(t *testing.T) {
 		{"an unknown field", `{"slides":[` + ok + `],"prioirty":"urgent"}`, 400, "prioirty"},
 		{"an unknown field of a slide", `{"slides":[{"url":"https://ok/a","treshold":1}]}`, 400, "treshold"},
 		{"a field given twice", `{"slides":[{"url":"https://ok/a","label":1,"Label":0}]}`, 400, "twice"},
-		{"a wrong type", `{"slides":{}}`, 400, "slides"},
+		{"a wrong type", `{"slides":{}}`, 400, "body: slides is not an array but object"},
+		{"a word for a number", `{"slides":[{"url":"https://ok/a","label":"BCC"}]}`, 400, "slides.label is not a whole number but string"},
+		{"no object", `[]`, 400, "body: not an object but array"},
+		{"a deadline in words", `{"slides":[` + ok + `],"deadline":"tomorrow"}`, 400, `tomorrow\" is no time such as 2026`},
 		{"a deep one", strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40), 400, "levels"},
 		{"a deeper one", strings.Repeat("[", 1<<20), 400, "JSON"},
 		{"none", `{"slides":[]}`, 400, "0 slides"},
@@ -143,6 +146,7 @@ func TestAManifestIsReadStrictly(t *testing.T) {
 			s.post(t, "/cohorts", "application/json", c.body).wants(t, c.status, c.words)
 		})
 	}
+	s.post(t, "/cohorts", "text/csv", "url;label\nhttps://ok/a;1\n").wants(t, 400, "separate columns with commas")
 	s.post(t, "/cohorts", "application/xml", "<slides/>").wants(t, 415, "text/csv")
 	s.post(t, "/predict", "application/json", "{}").wants(t, 415, "multipart/form-data")
 	s.post(t, "/slides", "text/html", "<p>").wants(t, 415)

@@ -87,7 +87,11 @@ func columns(head []string) ([]func(*orderSlide, string) error, error) {
 	for i, name := range head {
 		name = strings.ToLower(strings.TrimSpace(name))
 		if out[i] = known[name]; out[i] == nil {
-			return nil, fault.Hint(fault.New(fault.Invalid, "unknown column %q", short(name)), "known: path (or url), upload, name, mpp_um, label")
+			hint := "known: path (or url), upload, name, mpp_um, label"
+			if strings.ContainsAny(name, ";\t") {
+				hint = "separate columns with commas; " + hint
+			}
+			return nil, fault.Hint(fault.New(fault.Invalid, "unknown column %q", short(name)), "%s", hint)
 		}
 		if name == "path" {
 			name = "url" // the same column

@@ -3,8 +3,11 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,9 +67,38 @@ func (c *call) readJSON(v any) error {
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return fault.New(fault.Invalid, "the JSON of the body: %s", strings.TrimPrefix(err.Error(), "json: "))
+		return fault.New(fault.Invalid, "the JSON of the body: %s", plainly(err))
 	}
 	return nil
+}
+
+// plainly says what is wrong with a value without Go's names for it.
+func plainly(err error) string {
+	if e, ok := errors.AsType[*time.ParseError](err); ok {
+		return fmt.Sprintf("%q is no time such as 2026-01-31T12:00:00Z", short(e.Value))
+	}
+	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		want := "another type"
+		switch e.Type.Kind() {
+		case reflect.Struct, reflect.Map:
+			want = "an object"
+		case reflect.Slice:
+			want = "an array"
+		case reflect.String:
+			want = "a string"
+		case reflect.Bool:
+			want = "true or false"
+		case reflect.Int:
+			want = "a whole number"
+		case reflect.Float64:
+			want = "a number"
+		}
+		if e.Field == "" {
+			return fmt.Sprintf("not %s but %s", want, short(e.Value))
+		}
+		return fmt.Sprintf("%s is not %s but %s", short(e.Field), want, short(e.Value))
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
 }
 
 // Bodies are held in memory. What is beyond freeBody of each is counted over all
