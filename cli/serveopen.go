@@ -197,6 +197,11 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	cfg.Incoming = filepath.Join(s.data, "incoming")
 	cfg.MaxUpload, cfg.MaxPixels, cfg.ReserveDisk = int64(f.maxUpload), f.maxPixels, int64(f.reserve)
 	cfg.Workers, cfg.Linger = f.workers, f.linger
+	// A connection may have a file of its own, and the queue and the store need theirs:
+	// where all are taken by those who say nothing, nobody is served any more.
+	if files := resources.OpenFiles(); files > 0 {
+		cfg.MaxConns = max(1, min(cfg.MaxConns, files/3))
+	}
 	s.server, err = server.New(cfg)
 	return err
 }

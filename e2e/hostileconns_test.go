@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -97,6 +98,23 @@ func TestHostileConnectionsTakeNobodysPlace(t *testing.T) {
 	}
 	if a := s.must(t, "GET", "/metrics", nil); !strings.Contains(string(a.body), "bcc_http_connections_closed_total") {
 		t.Error("the metrics do not count connections that were closed")
+	}
+}
+
+// TestHostileConnectionsLeaveFilesToOthers has the server run with few open files.
+func TestHostileConnectionsLeaveFilesToOthers(t *testing.T) {
+	manyFiles(t, 6_000)
+	s := attackOn(t, t.TempDir(), []string{"sh", "-c", `ulimit -n 1024 && exec "$0" "$@"`})
+	crowd := s.gather(t, 3_000, "")
+	others := s.bystander()
+	time.Sleep(2 * time.Second)
+	others.report(t, "3,000 connections on a server that may open 1,024 files")
+	if a := s.must(t, "POST", "/slides", bytes.NewReader(picture(224)), "Content-Type", "image/png"); a.status != http.StatusCreated {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	crowd.leave()
+	if strings.Contains(s.said.String(), "too many open files") {
+		t.Error("it ran out of files")
 	}
 }
 
