@@ -31,7 +31,6 @@ type Runner struct {
 	output  []float32
 	full    binding
 	alone   binding // its first place only; empty where a lone patch is padded
-	last    binding // the one that ran last
 	options *engine.RunOptions
 	thread  *thread // nil on the CPU
 }
@@ -76,7 +75,6 @@ func (r *Runner) allocate() error {
 	if err := r.full.bind(info.shape(), r.input, r.model.outShape, r.output); err != nil {
 		return err
 	}
-	r.last = r.full
 	if r.model.alone {
 		shape := info.shape()
 		shape[0] = 1
@@ -122,37 +120,37 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	r.last = r.full
+	bound := r.full
 	if len(patches) == 1 && r.model.alone {
-		r.last = r.alone
+		bound = r.alone
 	}
 	r.fill(patches)
-	if err := r.run(ctx); err != nil {
+	if err := r.run(ctx, bound); err != nil {
 		return err
 	}
 	copy(out, r.output)
 	return nil
 }
 
-// Again runs the engine once more on the batch that lies in the runner's input, a
-// full one, black, before the first Run. No pixel is converted: it is the engine alone, for
-// comparison.
+// Again runs the engine once more on a full batch, whatever lies in the runner's
+// input: black before the first Run. No pixel is converted: it is the engine alone,
+// for comparison.
 func (r *Runner) Again(ctx context.Context) error {
 	if r.memory == nil {
 		return fault.New(fault.Internal, "run model: runner is closed")
 	}
-	return r.run(ctx)
+	return r.run(ctx, r.full)
 }
 
-// run computes the outputs of what lies in the input, and ends early with ctx.
-func (r *Runner) run(ctx context.Context) error {
+// run computes the outputs of what lies in b's input, and ends early with ctx.
+func (r *Runner) run(ctx context.Context, b binding) error {
 	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		r.options.Terminate() // fails only on a freed handle
 	})
 	var err error
-	r.thread.do(func() { err = r.model.session.RunWithOptions(r.last.inputs, r.last.outputs, r.options) })
+	r.thread.do(func() { err = r.model.session.RunWithOptions(b.inputs, b.outputs, r.options) })
 	if !stop() {
 		<-ended // the flag is set or about to be: wait, and clear it for the next run
 		if unset := r.options.UnsetTerminate(); unset != nil {
