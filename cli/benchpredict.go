@@ -61,7 +61,7 @@ python3-waitress), with the same network and weights. What is missing is said.`,
 	fs.IntSliceVar(&f.clients, "clients", []int{1, 16}, "how many send at once; each is a comparison")
 	fs.Float64Var(&f.seconds, "seconds", 5, "of each side in each round")
 	fs.IntVar(&f.rounds, "rounds", 5, "how often each side runs; the median counts")
-	fs.Float64Var(&f.overload, "overload", 4, "how many times the capacity is asked for at last")
+	fs.Float64Var(&f.overload, "overload", 4, "how many times the capacity is asked for at last; 0: not at all")
 	fs.Float64Var(&f.overloadSeconds, "overload-seconds", 60, "for how long; 0: not at all")
 	fs.StringVar(&f.url, "url", "", "measure this server, on this machine and with --model; empty: start one")
 	fs.StringVar(&f.key, "key", "", "API key for --url")
@@ -132,7 +132,7 @@ func (f *benchPredictFlags) run(ctx context.Context, std Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := showPredict(std.Out, f.json, figures); err != nil || f.overloadSeconds <= 0 {
+	if err := showPredict(std.Out, f.json, figures); err != nil || f.overloadSeconds <= 0 || f.overload <= 0 {
 		return err
 	}
 	for _, t := range worthOverloading(c.Ours, c.Peers, figures) {

@@ -71,6 +71,7 @@ type engine struct {
 	infos   []ort.Info
 	runners []infer.Runner
 	models  []*ort.Model
+	missing []string   // devices that were asked for and could not be had, in words
 	head    *slideHead // of a bundle that has one
 	spares  *engine    // what took over when the GPUs were lost, for closing; nil: nothing has
 	stop    context.CancelFunc
@@ -130,7 +131,8 @@ func (e *engine) open(b *model.Bundle, device string, f engineFlags, notes io.Wr
 		fmt.Fprintf(notes, "bcc: note: model %s: %s\n", b.Card.Name, info.Note)
 	}
 	if info.Fallback != "" {
-		fmt.Fprintf(notes, "bcc: note: %s; going on with %s\n", info.Fallback, info.Device)
+		e.missing = append(e.missing, fmt.Sprintf("%s; going on with %s", info.Fallback, info.Device))
+		fmt.Fprintf(notes, "bcc: note: %s\n", e.missing[len(e.missing)-1])
 	}
 	if slices.ContainsFunc(e.infos, func(had ort.Info) bool { return had.Device == info.Device }) {
 		return nil // a GPU that fell back to a CPU in use already
@@ -175,6 +177,11 @@ func engineConfig(c *model.Card, device string, batch int) ort.Config {
 		cfg.Mean[i], cfg.Std[i] = float64(mean[i]), float64(std[i])
 	}
 	return cfg
+}
+
+// Degraded says in words which devices were asked for and cannot be had, or were lost.
+func (e *engine) Degraded() []string {
+	return append(slices.Clone(e.missing), e.Batcher.Degraded()...)
 }
 
 // devices names where the model runs.

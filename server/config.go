@@ -99,9 +99,14 @@ type Config struct {
 	SmallPixels int64
 	SmallMemory int64 // bytes of all such pictures at once. Default 256 MiB; beyond, 429
 
+	// Patience is how long a small picture may take to come before its rest goes
+	// through the disk. Default 2 s.
+	Patience time.Duration
+
 	MaxSlides  int           // in one cohort. Default 50,000
 	MaxWaiting int           // slides on the queue: from there on, 429. Default 20,000
 	MaxBacklog time.Duration // the same as time to drain. Default 24 h
+	MaxWait    time.Duration // a client that waits for a slide is refused where that would take longer. Default 5 min
 
 	// A body has to bring MinRate bytes a second, looked at over BodyWindow. Default
 	// 1 KiB over 30 s: a slow line passes, a slow loris does not. An answer that is
@@ -154,9 +159,11 @@ func DefaultConfig() Config {
 		SmallBytes:    16e6,
 		SmallPixels:   4e6,
 		SmallMemory:   256 << 20,
+		Patience:      2 * time.Second,
 		MaxSlides:     50_000,
 		MaxWaiting:    20_000,
 		MaxBacklog:    24 * time.Hour,
+		MaxWait:       5 * time.Minute,
 		MinRate:       1 << 10,
 		BodyWindow:    30 * time.Second,
 		HeaderTimeout: 10 * time.Second,
@@ -185,7 +192,8 @@ func (c Config) Validate() error {
 	need(c.Model.Card.Name != "", "no model")
 	need(c.MaxUpload > 0 && c.MaxPixels > 0, "uploads of %d bytes and %d pixels", c.MaxUpload, c.MaxPixels)
 	need(c.SmallBytes >= 0 && c.SmallBytes <= c.SmallMemory, "small pictures of %d bytes in a memory of %d", c.SmallBytes, c.SmallMemory)
-	need(c.MaxSlides > 0 && c.MaxWaiting > 0 && c.MaxBacklog > 0, "no room on the queue")
+	need(c.Patience > 0, "a patience of %v", c.Patience)
+	need(c.MaxSlides > 0 && c.MaxWaiting > 0 && c.MaxBacklog > 0 && c.MaxWait > 0, "no room on the queue")
 	need(c.MinRate > 0 && c.BodyWindow > 0 && c.HeaderTimeout > 0, "bodies of %d bytes a second over %v", c.MinRate, c.BodyWindow)
 	need(c.MaxConns > 0 && c.MaxStreams > 0, "%d connections, %d streams", c.MaxConns, c.MaxStreams)
 	need(c.Linger >= 0, "a linger of %v", c.Linger)

@@ -28,10 +28,10 @@ type machineJSON struct {
 	} `json:"disk"`
 	PatchesPerS float64 `json:"patches_per_s"`
 	Backlog     struct {
-		Waiting int     `json:"slides_waiting"`
-		Running int     `json:"slides_running"`
-		Patches int     `json:"patches"`
-		DrainS  float64 `json:"drain_s"`
+		Waiting int      `json:"slides_waiting"`
+		Running int      `json:"slides_running"`
+		Patches int      `json:"patches"`
+		DrainS  *float64 `json:"drain_s"` // null: there is work, and no speed was measured yet
 	} `json:"backlog"`
 	Workers struct {
 		Present int                  `json:"present"`
@@ -60,7 +60,11 @@ func (s *Server) machine(c *call) error {
 	out.Disk.Free, out.Disk.Total = m.DiskFree, m.DiskTotal
 	l := s.cfg.Ledger.Load()
 	out.PatchesPerS = l.PatchesPerS
-	out.Backlog.Waiting, out.Backlog.Running, out.Backlog.Patches, out.Backlog.DrainS = l.SlidesWaiting, l.SlidesRunning, l.Patches, l.Drain.Seconds()
+	out.Backlog.Waiting, out.Backlog.Running, out.Backlog.Patches = l.SlidesWaiting, l.SlidesRunning, l.Patches
+	if l.PatchesPerS > 0 || l.Patches == 0 {
+		drain := l.Drain.Seconds()
+		out.Backlog.DrainS = &drain
+	}
 	out.Workers.List = some(s.cfg.Ledger.Workers())
 	out.Workers.Present = len(out.Workers.List)
 	out.Workers.Wanted = s.wanted(out.Workers.Present)

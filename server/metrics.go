@@ -30,7 +30,7 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120, 600},
 		}, []string{"route"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "bcc_http_refused_total", Help: "Work refused for want of room: looker, queue, memory, disk, limit, streams, requests.",
+			Name: "bcc_http_refused_total", Help: "Work refused for want of room: looker, queue, wait, memory, disk, limit, streams, requests.",
 		}, []string{"reason"}),
 		conns: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "bcc_http_connections", Help: "Open connections.",

@@ -78,14 +78,18 @@ func (s *Server) predict(c *call) error {
 
 // predictLarge submits a slide on its own and, where the client waits, waits.
 func (s *Server) predictLarge(c *call, f *received, h slide.Header, a ask, async bool) error {
-	if err := s.keep(c.Context(), c.who.ID, f, h); err != nil {
-		return err
-	}
 	if a.priority == "" {
 		a.priority = queue.Routine
 		if !async {
 			a.priority = queue.Urgent // a person waits for it
 		}
+	}
+	if wait := waitOf(s.cfg.Ledger.Load(), a.priority); !async && wait > s.cfg.MaxWait {
+		s.metrics.refused.WithLabelValues("wait").Inc()
+		return later(wait-s.cfg.MaxWait, "send Prefer: respond-async and follow the cohort", "the slide would wait for about %v", wait.Round(time.Second))
+	}
+	if err := s.keep(c.Context(), c.who.ID, f, h); err != nil {
+		return err
 	}
 	m, err := s.submit(c, cohort.Manifest{
 		Priority: a.priority,
@@ -121,6 +125,15 @@ func (s *Server) predictLarge(c *call, f *received, h slide.Header, a ask, async
 	}
 	c.sendJSON(http.StatusOK, out)
 	return nil
+}
+
+// waitOf guesses how long a slide waits for those before it, as far as it is known:
+// an urgent one for the urgent ones only.
+func waitOf(l cohort.Load, lane queue.Lane) time.Duration {
+	if lane != queue.Urgent {
+		return l.Drain
+	}
+	return time.Duration(float64(l.Drain) * float64(l.UrgentWaiting) / float64(max(l.SlidesWaiting+l.SlidesRunning, 1)))
 }
 
 // patchesOf returns a slide's patches, with their shares of tissue where those can be

@@ -65,6 +65,23 @@ func TestALargeSlideIsWaitedFor(t *testing.T) {
 	}
 }
 
+func TestNobodyWaitsForALongQueue(t *testing.T) {
+	t.Parallel()
+	// An hour of routine slides, a tenth of it urgent ones.
+	load := cohort.Load{SlidesWaiting: 3600, UrgentWaiting: 360, Drain: time.Hour}
+	s := newServer(t, func(c *server.Config) {
+		c.Ledger = busyLedger{c.Ledger, load}
+		c.MaxWait = 10 * time.Minute
+	})
+	routine := []string{"mpp_um", "4", "priority", "routine"}
+	a := s.predict(t, slidePicture(t), "s.png", routine).wants(t, 429, "1h0m0s", "respond-async")
+	if a.header.Get("Retry-After") != "3000" {
+		t.Errorf("Retry-After %s, want the 50 minutes that are too many", a.header.Get("Retry-After"))
+	}
+	s.predict(t, slidePicture(t), "s.png", []string{"mpp_um", "4"}).wants(t, 200) // urgent: six minutes
+	s.predict(t, slidePicture(t), "s.png", routine, "Prefer", "respond-async").wants(t, 202)
+}
+
 func TestWhoeverPrefersNotToWaitFollows(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -289,6 +306,44 @@ func TestSmallPicturesShareABoundedMemory(t *testing.T) {
 	pw.CloseWithError(io.ErrUnexpectedEOF)
 	<-slow
 	s.eventually(t, func() bool { return strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 0") })
+}
+
+func TestASlowPictureLeavesTheMemoryToOthers(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, func(c *server.Config) {
+		c.SmallBytes, c.SmallMemory, c.Patience = 100<<10, 100<<10, time.Millisecond
+	})
+	big := append(patchPicture(t), make([]byte, 80<<10)...)
+	body, kind := formOf(t, big, "p.png")
+	half, rest := bytes.Clone(body.Bytes()[:70<<10]), bytes.Clone(body.Bytes()[70<<10:])
+	pr, pw := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		r, _ := http.NewRequest("POST", s.url+"/predict", pr)
+		r.Header.Set("Content-Type", kind)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			status <- 0
+			return
+		}
+		res.Body.Close()
+		status <- res.StatusCode
+	}()
+	pw.Write(half)
+	time.Sleep(20 * time.Millisecond) // it is slow now
+	pw.Write(rest[:1])
+	s.eventually(t, func() bool { return len(s.incoming(t)) == 1 })
+	if !strings.Contains(string(s.get(t, "/metrics").body), "bcc_http_picture_bytes 0") {
+		t.Error("a picture that waits for its rest on the disk still holds memory")
+	}
+	pw.Write(rest[1:])
+	pw.Close()
+	if got := <-status; got != 200 {
+		t.Errorf("the slow picture: %d, want 200", got)
+	}
+	if left := s.incoming(t); len(left) != 0 {
+		t.Errorf("%d files are left", len(left))
+	}
 }
 
 func TestAServerStartedAnewWritesDownWhatEndsFromThenOn(t *testing.T) {

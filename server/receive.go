@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"bcc/fault"
 )
@@ -66,17 +67,61 @@ func (s *Server) receive(name string, r io.Reader, small int64) (_ *received, er
 		if err != nil || whole {
 			return f, err
 		}
-		r = io.MultiReader(bytes.NewReader(f.buf.Bytes()), r)
+		r = io.MultiReader(bytes.NewReader(f.buf.Bytes()), afterwards(f.forget), r)
 	}
 	if err := f.ontoDisk(r); err != nil {
 		return nil, err
 	}
-	f.forget()
+	if f.bytes <= small {
+		return f, f.backIntoMemory()
+	}
 	return f, nil
 }
 
-// intoMemory reads until the file ends or is not small any more.
+// hurried is the file of a client who has memory of ours: one that takes too long ends
+// with errSlow, so that its rest is waited for on the disk. Else a few clients that
+// send a byte now and then would hold the memory of all.
+type hurried struct {
+	io.Reader
+	until time.Time
+}
+
+func (h hurried) Read(p []byte) (int, error) {
+	if time.Now().After(h.until) {
+		return 0, errSlow
+	}
+	return h.Reader.Read(p)
+}
+
+var errSlow = errors.New("a picture that comes slowly")
+
+// afterwards is a reader of nothing that calls the function when it is read: what lies
+// before it in a row of readers is through then.
+type afterwards func()
+
+func (f afterwards) Read([]byte) (int, error) {
+	f()
+	return 0, io.EOF
+}
+
+// backIntoMemory reads a small picture that came slowly and is whole now.
+func (f *received) backIntoMemory() error {
+	if !f.s.memory.take(f.bytes) {
+		return later(0, "", "too many pictures at once")
+	}
+	f.held = f.bytes
+	data, err := os.ReadFile(f.path)
+	if err != nil {
+		return diskError(err)
+	}
+	_ = os.Remove(f.path)
+	f.buf, f.path = bytes.NewBuffer(data), ""
+	return nil
+}
+
+// intoMemory reads until the file ends, is not small any more, or takes too long.
 func (f *received) intoMemory(r io.Reader, small int64) (whole bool, err error) {
+	r = hurried{r, time.Now().Add(f.s.cfg.Patience)}
 	f.buf = receiveBuffers.Get().(*bytes.Buffer)
 	for room := int64(receiveStep); int64(f.buf.Len()) <= small; room *= 2 {
 		// The first step is free, so that those who send large pictures slowly cannot
@@ -88,7 +133,9 @@ func (f *received) intoMemory(r io.Reader, small int64) (whole bool, err error) 
 			}
 			f.held += room / 2
 		}
-		if _, err := f.buf.ReadFrom(io.LimitReader(r, room-int64(f.buf.Len()))); err != nil {
+		if _, err := f.buf.ReadFrom(io.LimitReader(r, room-int64(f.buf.Len()))); err == errSlow {
+			return false, nil
+		} else if err != nil {
 			return false, bodyError(err)
 		}
 		if int64(f.buf.Len()) < room {
