@@ -34,11 +34,12 @@ func (b *Batcher) ready(w *worker) bool {
 }
 
 // rouse wakes the idle worker with the largest batch that is ready, if there is
-// one; it looks for the next when it has taken its own. The caller holds mu.
+// one; it looks for the next when it has taken its own. Of equals it wakes the one that
+// worked last, whose memory the caches may still hold. The caller holds mu.
 func (b *Batcher) rouse() {
 	best := -1
 	for i, w := range b.idle {
-		if b.ready(w) && (best < 0 || w.batch > b.idle[best].batch) {
+		if b.ready(w) && (best < 0 || w.batch >= b.idle[best].batch) {
 			best = i
 		}
 	}
