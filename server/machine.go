@@ -55,14 +55,14 @@ func (s *Server) machine(c *call) error {
 	if s.cfg.Machine != nil {
 		m = s.cfg.Machine()
 	}
-	out.Devices, out.Cores, out.CPUPercent = some(m.Devices), m.Cores, m.CPUPercent
+	out.Devices, out.Cores, out.CPUPercent = some(m.Devices), m.Cores, round(m.CPUPercent, 1)
 	out.Memory.RSS, out.Memory.Used, out.Memory.Total = m.RSSBytes, m.MemoryUsed, m.MemoryTotal
 	out.Disk.Free, out.Disk.Total = m.DiskFree, m.DiskTotal
 	l := s.cfg.Ledger.Load()
-	out.PatchesPerS = l.PatchesPerS
+	out.PatchesPerS = round(l.PatchesPerS, 1)
 	out.Backlog.Waiting, out.Backlog.Running, out.Backlog.Patches = l.SlidesWaiting, l.SlidesRunning, l.Patches
 	if l.PatchesPerS > 0 || l.Patches == 0 {
-		drain := l.Drain.Seconds()
+		drain := round(l.Drain.Seconds(), 3)
 		out.Backlog.DrainS = &drain
 	}
 	out.Workers.List = some(s.cfg.Ledger.Workers())

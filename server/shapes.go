@@ -34,7 +34,7 @@ type prediction struct {
 func newPrediction(c *call, r *report.Result) *prediction {
 	return &prediction{
 		Prediction: r.Prediction, Score: r.Score, Confidence: r.Confidence,
-		ProcessingTime: math.Round(time.Since(c.begun).Seconds()*1e6) / 1e6,
+		ProcessingTime: round(time.Since(c.begun).Seconds(), 6),
 		Patches:        []patchJSON{},
 		Slide:          r.Slide, Model: r.Model, Parameters: r.Parameters, Tissue: r.Tissue,
 		Lesions: some(r.Lesions), Degraded: some(r.Degraded), Notice: report.Notice,
@@ -139,7 +139,8 @@ func newSlide(st cohort.Status) slideJSON {
 	if e.SHA256 != "" {
 		out.SHA256 = &e.SHA256
 	}
-	out.Ended, out.TookS, out.Cached, out.Degraded = set(e.Ended), &e.TookS, e.Cached, some(e.Degraded)
+	took := round(e.TookS, 3)
+	out.Ended, out.TookS, out.Cached, out.Degraded = set(e.Ended), &took, e.Cached, some(e.Degraded)
 	if e.State == cohort.Done {
 		out.Prediction, out.Score, out.Confidence, out.Lesions = &e.Prediction, &e.Score, &e.Confidence, &e.Lesions
 		out.Patches, out.PatchesDone = e.Patches, e.Patches
@@ -175,4 +176,10 @@ func set[T comparable](v T) *T {
 		return nil
 	}
 	return &v
+}
+
+// round keeps so many decimals: what was measured has no more, and reads better so.
+func round(v float64, decimals int) float64 {
+	p := math.Pow10(decimals)
+	return math.Round(v*p) / p
 }
