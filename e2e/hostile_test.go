@@ -119,7 +119,7 @@ func TestHostileNamesAndHeadersStayWhereTheyAre(t *testing.T) {
 	const patient = "Anna-Muster-1950"
 	slide := picture(2100) // more than 4 Mpx: it goes through the queue
 	for i, name := range []string{
-		patient + "%0d%0aSet-Cookie: a=b.png", "../../../../etc/" + patient, `..\..\` + patient, patient + "\u202egnp.exe", strings.Repeat(patient, 300), "/etc/passwd/" + patient, "‮" + patient + " Ünï 漢.tif", `"` + patient + `"; x="`,
+		patient + "%0d%0aSet-Cookie: a=b.png", "../../../../etc/" + patient, `..\..\` + patient, patient + "\u202egnp.exe", strings.Repeat(patient, 300), "/etc/passwd/" + patient, "\u202e" + patient + " Ünï 漢.tif", `"` + patient + `"; x="`,
 	} {
 		body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + strings.ReplaceAll(name, `"`, `\"`) + "\"\r\n\r\n" + string(slide) + "\r\n--b\r\nContent-Disposition: form-data; name=\"mpp_um\"\r\n\r\n4\r\n--b--\r\n"
 		a := s.must(t, "POST", "/predict", strings.NewReader(body), "Content-Type", "multipart/form-data; boundary=b")
@@ -130,7 +130,7 @@ func TestHostileNamesAndHeadersStayWhereTheyAre(t *testing.T) {
 		for _, file := range []string{"result", "timing", "patches.csv", "lesions.geojson", "heatmap.png", "report.html", "slide.dzi", "heatmap.dzi"} {
 			got := s.raw(t, "GET /slides/"+id+"/"+file+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
 			head, _, _ := strings.Cut(got, "\r\n\r\n")
-			if !strings.HasPrefix(got, "HTTP/1.1 200") || strings.Contains(head, "\nSet-Cookie") || strings.Contains(head, "passwd") || strings.ContainsAny(head, "\x00‮") {
+			if !strings.HasPrefix(got, "HTTP/1.1 200") || strings.Contains(head, "\nSet-Cookie") || strings.Contains(head, "passwd") || strings.ContainsAny(head, "\x00\u202e") {
 				t.Errorf("name %d, %s: %.400q", i, file, head)
 			}
 		}
