@@ -9,12 +9,4 @@ command -v mpirun.openmpi >/dev/null || missing="openmpi-bin"
 command -v mpirun.mpich >/dev/null || missing="$missing mpich"
 [ -n "$missing" ] || exit 0
 
-hint="as root on Debian 12: apt-get install --no-install-recommends $missing"
-die() { printf 'setup: error: %s\n' "$1" >&2; printf 'setup: hint: %s\n' "$hint" >&2; exit 1; }
-command -v apt-get >/dev/null || die "there is no apt-get to install $missing with"
-[ "$(id -u)" = 0 ] || die "installing $missing wants root"
-printf 'setup: installing %s\n' "$missing"
-log=$(mktemp)
-{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing; } >"$log" 2>&1 ||
-  die "apt-get could not install $missing (log: $log)"
-rm -f "$log"
+exec bash "$(dirname "$0")/apt.sh" $missing # words: two packages at most

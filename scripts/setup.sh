@@ -17,12 +17,11 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: error: %s\n' "$1" >&2; printf 'setup: hint: %s\n' "$2" >&2; exit 1; }
 need() { command -v "$1" >/dev/null || die "$1 is not installed" "$2"; }
 
-# What is fetched and logged lies in tmp and goes away at the end, but for a log that
-# an error speaks of. part is a file on its way to its place.
+# What is fetched and logged lies in tmp and goes away at the end. part is a file on
+# its way to its place.
 tmp=$(mktemp -d)
 part=$tmp/none
-keep=
-trap 'rm -f "$part"; [ -n "$keep" ] || rm -rf "$tmp"' EXIT
+trap 'rm -rf "$part" "$tmp"' EXIT
 
 need go "install Go 1.26 or newer from https://go.dev/dl"
 
@@ -33,15 +32,7 @@ headers_present() {
     command -v pkg-config >/dev/null && pkg-config --exists libopenjp2
 }
 if ! headers_present; then
-  packages="gcc libc6-dev pkg-config libjpeg62-turbo-dev libopenjp2-7-dev"
-  hint="as root on Debian 12: apt-get install $packages"
-  command -v apt-get >/dev/null || die "the headers of libjpeg-turbo or OpenJPEG are missing and there is no apt-get" "$hint"
-  [ "$(id -u)" = 0 ] || die "the headers of libjpeg-turbo or OpenJPEG are missing" "$hint"
-  say "installing $packages"
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages; } >"$tmp/apt.log" 2>&1 || {
-    keep=1
-    die "apt-get could not install the headers (log: $tmp/apt.log)" "$hint"
-  }
+  bash scripts/apt.sh gcc libc6-dev pkg-config libjpeg62-turbo-dev libopenjp2-7-dev # the compiler and the headers
 fi
 
 # --- ONNX Runtime -----------------------------------------------------------

@@ -50,9 +50,9 @@ type patchJSON struct {
 }
 
 func newPatch(p Patch) patchJSON {
-	out := patchJSON{Coordinates: [4]int{p.X, p.Y, p.W, p.H}, Confidence: decimals(float64(p.Probability), 1e4)}
+	out := patchJSON{Coordinates: [4]int{p.X, p.Y, p.W, p.H}, Confidence: round(float64(p.Probability), 4)}
 	if p.Tissue >= 0 {
-		t := decimals(100*float64(p.Tissue), 10)
+		t := round(100*float64(p.Tissue), 1)
 		out.Tissue = &t
 	}
 	return out
@@ -65,8 +65,6 @@ func newPatches(ps []Patch) []patchJSON {
 	}
 	return out
 }
-
-func decimals(v, scale float64) float64 { return math.Round(v*scale) / scale }
 
 // filesJSON says where the files of a result are.
 type filesJSON struct {

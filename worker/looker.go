@@ -76,12 +76,7 @@ func NewLooker(cfg LookerConfig, m Model) (*Looker, error) {
 	m.Detect.OnePatch = true // a patch that somebody cut for this model
 	m.Detect.Patch.Readers = 1
 	m.Detect.Slide.Workers = 1 // pictures of many clients fill the cores
-	met, err := newMetrics(cfg.Registerer)
-	if err != nil {
-		return nil, err
-	}
-	met.hear(&m.Detect)
-	d, err := detect.New(m.Detect, m.Scorer)
+	d, met, err := m.open(cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}

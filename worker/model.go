@@ -3,6 +3,8 @@ package worker
 import (
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"bcc/cohort"
 	"bcc/detect"
 	"bcc/wsi"
@@ -27,6 +29,17 @@ func (m Model) words() []string {
 		return nil
 	}
 	return m.Degraded()
+}
+
+// open returns a detector of the model whose steps are measured.
+func (m *Model) open(r prometheus.Registerer) (*detect.Detector, *metrics, error) {
+	met, err := newMetrics(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	met.hear(&m.Detect)
+	d, err := detect.New(m.Detect, m.Scorer)
+	return d, met, err
 }
 
 // asked puts what a client asks for in place of the server's settings.

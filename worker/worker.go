@@ -145,12 +145,7 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	met, err := newMetrics(cfg.Registerer)
-	if err != nil {
-		return nil, err
-	}
-	met.hear(&m.Detect)
-	d, err := detect.New(m.Detect, m.Scorer)
+	d, met, err := m.open(cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}
