@@ -129,13 +129,14 @@ func givenOnce(t *testing.T, open Open) {
 func urgentFirst(t *testing.T, open Open) {
 	q := open(t, long)
 	put(t, q, job(queue.Routine, "r1"), job(queue.Urgent, "u1"), job(queue.Routine, "r2"), job(queue.Urgent, "u2"))
+	time.Sleep(100 * time.Millisecond) // the server gives a job a moment after it has acknowledged it
 	for _, want := range []string{"u1", "u2", "r1"} {
 		if l := take(t, q); l.ID != want {
 			t.Fatalf("took %s, want %s", l.ID, want)
 		}
 	}
 	put(t, q, job(queue.Urgent, "u3"))
-	time.Sleep(100 * time.Millisecond) // the server gives a job a moment after it has acknowledged it
+	time.Sleep(100 * time.Millisecond)
 	if l := take(t, q); l.ID != "u3" {
 		t.Fatalf("took %s while u3 waits", l.ID)
 	}
