@@ -61,7 +61,11 @@ func shrink(m *wsi.Image, down float64, resample patch.ResampleFunc) *wsi.Overvi
 func (w walker) scoreAlone(ctx context.Context, m *wsi.Image, scored func(int)) ([]float32, error) {
 	out := make([]float32, w.cfg.Outputs)
 	patches := make(chan wsi.Patch, 1)
-	patches <- wsi.Patch{Pix: m.Pix, Release: func() { scored(1) }}
+	patches <- wsi.Patch{Pix: m.Pix, Release: func() {
+		if scored != nil {
+			scored(1)
+		}
+	}}
 	close(patches)
 	return out, w.scorer.Score(ctx, patches, out)
 }

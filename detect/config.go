@@ -18,6 +18,9 @@ type Walk struct {
 	Tissue tissue.Config // what counts as tissue
 	Patch  patch.Config  // the model's patch, overlap, smallest tissue
 
+	// Open opens slides. Default nil: this process decodes them.
+	Open OpenFunc
+
 	// Outputs is the number of values the scorer gives a patch.
 	Outputs int
 

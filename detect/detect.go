@@ -7,6 +7,7 @@
 // and prints nothing.
 //
 //	walk.go      open, overview, tissue, plan, score ── common to both
+//	survey.go    the same in parts, which others may score
 //	look.go      ─► judge (head.go)
 //	detect.go    ─► judge ─► thumbnails ─► report
 //	embed.go     ─► bag
@@ -79,7 +80,11 @@ func (d *Detector) Detect(ctx context.Context, src Source, dir string, watch Wat
 		return report.Result{}, err
 	}
 	defer v.slide.Close()
+	return d.finish(ctx, src, v, dir)
+}
 
+// finish judges what was seen and writes the results.
+func (d *Detector) finish(ctx context.Context, src Source, v *seen, dir string) (report.Result, error) {
 	f, err := d.find(ctx, src, v) // heat map, lesions, score
 	if err != nil {
 		return report.Result{}, err

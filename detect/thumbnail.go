@@ -12,7 +12,6 @@ import (
 	"bcc/aggregate"
 	"bcc/patch"
 	"bcc/report"
-	"bcc/slide"
 	"bcc/wsi"
 )
 
@@ -48,7 +47,7 @@ func (d *Detector) thumbnails(ctx context.Context, v *seen, lesions []aggregate.
 
 // picture reads the level-0 rectangle at, its longer side scaled to
 // report.ThumbnailPx.
-func (d *Detector) picture(ctx context.Context, s *slide.Slide, levels []wsi.Level, at wsi.Rect) (*wsi.Image, error) {
+func (d *Detector) picture(ctx context.Context, s Slide, levels []wsi.Level, at wsi.Rect) (*wsi.Image, error) {
 	down := float64(max(at.W, at.H)) / report.ThumbnailPx
 	l := levels[wsi.BestLevel(levels, max(down, 1))]
 	x, y := int(float64(at.X)/l.DownX), int(float64(at.Y)/l.DownY)

@@ -22,7 +22,7 @@ type walker struct {
 
 // seen is what a walk has seen of a slide.
 type seen struct {
-	slide    *slide.Slide // open: the caller closes it
+	slide    Slide // open: the caller closes it
 	mpp      wsi.MPP
 	levels   []wsi.Level
 	overview *wsi.Overview
@@ -40,12 +40,7 @@ func (w walker) walk(ctx context.Context, src Source, watch Watcher) (*seen, err
 	if err != nil {
 		return nil, err
 	}
-	scored := func(n int) { watch.Scored(src.Name, n) }
-	if v.alone != nil {
-		v.rows, err = w.scoreAlone(ctx, v.alone, scored)
-	} else {
-		v.rows, err = w.score(ctx, v.slide, v.grid, scored)
-	}
+	v.rows, err = w.scorePlanned(ctx, v, v.grid, func(n int) { watch.Scored(src.Name, n) })
 	if err != nil {
 		v.slide.Close()
 		return nil, fmt.Errorf("score patches: %w", err)
@@ -54,10 +49,25 @@ func (w walker) walk(ctx context.Context, src Source, watch Watcher) (*seen, err
 	return v, nil
 }
 
+// scorePlanned scores the patches of g, which are those of v's grid or some of them.
+func (w walker) scorePlanned(ctx context.Context, v *seen, g *wsi.Grid, scored func(int)) ([]float32, error) {
+	if v.alone != nil {
+		return w.scoreAlone(ctx, v.alone, scored)
+	}
+	return w.score(ctx, v.slide, g, scored)
+}
+
+func (w walker) open(ctx context.Context, src Source, cfg slide.Config) (Slide, error) {
+	if w.cfg.Open != nil {
+		return w.cfg.Open(ctx, src, cfg)
+	}
+	return openHere(ctx, src, cfg)
+}
+
 // plan opens the slide, finds the tissue and plans the patches.
 func (w walker) plan(ctx context.Context, src Source, watch Watcher) (_ *seen, err error) {
 	v := &seen{clock: startClock()}
-	v.slide, err = slide.Open(src, src.Size, w.cfg.slideConfig(src.MPP))
+	v.slide, err = w.open(ctx, src, w.cfg.slideConfig(src.MPP))
 	if err != nil {
 		return nil, err
 	}
@@ -110,20 +120,19 @@ const cropped = 0.25
 // outputs, a row a patch in grid order. Reading and scoring overlap; the channel
 // between them is bounded, so reading waits for scoring and memory stays flat
 // however large the slide.
-func (w walker) score(ctx context.Context, s *slide.Slide, g *wsi.Grid, scored func(int)) ([]float32, error) {
+func (w walker) score(ctx context.Context, s Slide, g *wsi.Grid, scored func(int)) ([]float32, error) {
 	cfg := w.cfg.Patch
-	cfg.Released = func() { scored(1) } // a patch is given back when the model is through with it
-	reader, err := patch.NewReader(s, g, cfg)
-	if err != nil {
-		return nil, err
+	if scored == nil {
+		scored = func(int) {}
 	}
+	cfg.Released = func() { scored(1) } // a patch is given back when the model is through with it
 	out := make([]float32, g.Len()*w.cfg.Outputs)
 	patches := make(chan wsi.Patch, cfg.Prefetch)
 
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.Go(func() error {
 		defer close(patches)
-		return reader.Read(ctx, patches)
+		return s.Patches(ctx, g, cfg, patches)
 	})
 	eg.Go(func() error { return w.scorer.Score(ctx, patches, out) })
 	if err := eg.Wait(); err != nil {
