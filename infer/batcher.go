@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,10 +21,12 @@ type Batcher struct {
 	met     *metrics
 	workers []*worker
 
-	slots chan struct{} // one for each patch held; a full channel makes Scores wait
+	slots  chan struct{} // one for each patch held; a full channel makes Scores wait
+	urgent chan struct{} // those of urgent patches, which must not wait for the others'
+	busy   atomic.Int64  // nanoseconds that runners worked
 
 	mu    sync.Mutex
-	items []item    // waiting, oldest first
+	items []item    // waiting: urgent ones first, then the oldest
 	idle  []*worker // waiting for a batch of their size
 	open  int       // Scores that may still bring patches
 	due   bool      // the oldest have waited for MaxDelay: a short batch may go
@@ -76,7 +79,8 @@ func New(cfg Config, runners []Runner) (*Batcher, error) {
 	if cfg.Queue == 0 {
 		cfg.Queue = 2 * sum
 	}
-	b.slots = make(chan struct{}, max(cfg.Queue, largest)) // below a batch, none would ever fill
+	held := max(cfg.Queue, largest) // below a batch, none would ever fill
+	b.slots, b.urgent = make(chan struct{}, held), make(chan struct{}, held)
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -165,6 +169,7 @@ func (b *Batcher) work(ctx context.Context, w *worker) ([]*worker, error) {
 		}
 		begun := time.Now()
 		err := w.runner.Run(ctx, pix, rows[:len(batch)*n])
+		b.busy.Add(int64(time.Since(begun)))
 		switch {
 		case err == nil:
 			b.met.ran(w, len(batch), time.Since(begun))
@@ -193,7 +198,7 @@ func (b *Batcher) finish(items []item, err error) {
 			it.job.fail(err)
 		}
 		release(it.patch)
-		<-b.slots
+		<-it.job.slots
 		it.job.let()
 	}
 }

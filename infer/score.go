@@ -13,6 +13,8 @@ import (
 // job is one Score in flight.
 type job struct {
 	out    []float32
+	urgent bool
+	slots  chan struct{} // whose tokens its patches hold: the batcher's slots or urgent
 	held   atomic.Int64  // patches queued or with a runner, and one for the feeding itself
 	done   chan struct{} // closed when held reaches 0
 	failed chan struct{} // closed when err is set
@@ -20,8 +22,8 @@ type job struct {
 	err    error
 }
 
-func newJob(out []float32) *job {
-	j := &job{out: out, done: make(chan struct{}), failed: make(chan struct{})}
+func newJob(out []float32, slots chan struct{}, urgent bool) *job {
+	j := &job{out: out, slots: slots, urgent: urgent, done: make(chan struct{}), failed: make(chan struct{})}
 	j.held.Store(1)
 	return j
 }
@@ -50,7 +52,10 @@ func (j *job) let() {
 // once, and so are those that lie in the channel at that time; whoever sends
 // later must watch ctx.
 func (b *Batcher) Score(ctx context.Context, patches <-chan wsi.Patch, out []float32) error {
-	j := newJob(out)
+	return b.score(ctx, newJob(out, b.slots, false), patches)
+}
+
+func (b *Batcher) score(ctx context.Context, j *job, patches <-chan wsi.Patch) error {
 	b.enter()
 	if err := b.feed(ctx, j, patches); err != nil {
 		j.fail(err)
@@ -110,7 +115,7 @@ func (b *Batcher) feed(ctx context.Context, j *job, patches <-chan wsi.Patch) er
 			return err
 		}
 		select {
-		case b.slots <- struct{}{}:
+		case j.slots <- struct{}{}:
 		case <-j.failed:
 			release(p)
 			return nil
@@ -119,7 +124,7 @@ func (b *Batcher) feed(ctx context.Context, j *job, patches <-chan wsi.Patch) er
 			return context.Cause(ctx)
 		}
 		if err := b.add(item{p, j}); err != nil {
-			<-b.slots
+			<-j.slots
 			release(p)
 			return err
 		}
@@ -145,7 +150,13 @@ func (b *Batcher) add(it item) error {
 		return b.ended
 	}
 	it.job.held.Add(1)
-	b.items = append(b.items, it)
+	at := len(b.items)
+	if it.job.urgent {
+		if at = slices.IndexFunc(b.items, func(other item) bool { return !other.job.urgent }); at < 0 {
+			at = len(b.items)
+		}
+	}
+	b.items = slices.Insert(b.items, at, it)
 	if len(b.items) == 1 {
 		b.startDelay()
 	}
