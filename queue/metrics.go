@@ -66,13 +66,13 @@ func (m *metrics) unregister() {
 func (m *metrics) put(l Lane) { m.puts.WithLabelValues(string(l)).Inc() }
 func (m *metrics) lost()      { m.ended.Inc() }
 
-func (m *metrics) took(l *Lease) {
-	m.taken.WithLabelValues(string(l.Lane)).Inc()
-	if l.again {
+func (m *metrics) took(l Lane, again bool, put time.Time) {
+	m.taken.WithLabelValues(string(l)).Inc()
+	if again {
 		m.retaken.Inc()
 		return
 	}
-	m.waited.WithLabelValues(string(l.Lane)).Observe(max(time.Since(l.put), 0).Seconds())
+	m.waited.WithLabelValues(string(l)).Observe(max(time.Since(put), 0).Seconds())
 }
 
 // Describe is of prometheus.Collector.

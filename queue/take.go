@@ -69,7 +69,6 @@ func (q *Queue) look(ctx context.Context) (*Lease, pause, error) {
 		if ctx.Err() != nil { // who asked is gone: to anybody, as if it had not been taken
 			return nil, pause{}, errors.Join(ctx.Err(), lease.Return(context.WithoutCancel(ctx)))
 		}
-		q.met.took(lease)
 		return lease, pause{}, nil
 	}
 	return nil, q.bell.foundNothing(now), nil
@@ -119,23 +118,23 @@ func (q *Queue) leased(l lane, m *nats.Msg, asked time.Time) (*Lease, error) {
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "take a job of lane %s: %w", l.name, err)
 	}
-	lease := &Lease{
-		Job:     Job{ID: strings.TrimPrefix(m.Subject, l.prefix), Lane: l.name, Data: m.Data},
-		Attempt: int(meta.NumDelivered),
-		q:       q,
-		put:     meta.Timestamp,
-		ack:     m.Reply,
-		note:    fmt.Sprintf("%s%s.%d.%s", returnedSubject, l.name, meta.Sequence.Stream, strings.TrimPrefix(m.Subject, l.prefix)),
-		until:   asked.Add(q.cfg.Lease), // the server counts from when it sent, which was later
+	id := strings.TrimPrefix(m.Subject, l.prefix)
+	h := &held{
+		q:     q,
+		id:    id,
+		ack:   m.Reply,
+		note:  fmt.Sprintf("%s%s.%d.%s", returnedSubject, l.name, meta.Sequence.Stream, id),
+		until: asked.Add(q.cfg.Lease), // the server counts from when it sent, which was later
 	}
-	if meta.NumDelivered > 1 {
-		lease.again = true
-		if lease.returns, err = q.returns(lease.note); err != nil {
+	attempt := int(meta.NumDelivered)
+	if attempt > 1 {
+		if h.returns, err = q.returns(h.note); err != nil {
 			// Without the number of its attempts the job may be given up too early.
-			q.conn.Publish(lease.ack, []byte("-NAK"))
+			q.conn.Publish(h.ack, []byte("-NAK"))
 			return nil, err
 		}
-		lease.Attempt = max(1, lease.Attempt-lease.returns)
+		attempt = max(1, attempt-h.returns)
 	}
-	return lease, nil
+	q.met.took(l.name, meta.NumDelivered > 1, meta.Timestamp)
+	return NewLease(Job{ID: id, Lane: l.name, Data: m.Data}, attempt, h), nil
 }
