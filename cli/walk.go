@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"bcc/chunk"
 	"bcc/detect"
 	"bcc/fault"
 	"bcc/wsi"
@@ -156,7 +157,8 @@ func shard(items []detect.Item, spec string) ([]detect.Item, error) {
 	if _, err := fmt.Sscanf(spec, "%d/%d", &i, &n); err != nil || fmt.Sprintf("%d/%d", i, n) != spec || n < 1 || i < 1 || i > n {
 		return nil, fault.Hint(fault.New(fault.Invalid, "--shard %q: want i/n with i from 1 to n", spec), "four machines take 1/4, 2/4, 3/4 and 4/4")
 	}
-	return items[len(items)*(i-1)/n : len(items)*i/n], nil
+	part := chunk.Of(len(items), n, i-1)
+	return items[part.From:part.To], nil
 }
 
 // unfinished reports whether a slide was stopped or never begun.
