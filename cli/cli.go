@@ -80,6 +80,7 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 		newTrain(std),
 		newEvaluate(std),
 		newServe(std),
+		newWorker(std),
 		newBench(std),
 		newVersion(std),
 	)

@@ -20,8 +20,10 @@ type serveFlags struct {
 	access  accessFlags
 	sources sourceFlags
 
-	data    string
-	queue   string
+	data        string
+	queue       string
+	queueListen string // where workers elsewhere join the queue of this process
+
 	store   string
 	workers int
 
@@ -68,6 +70,7 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	f.registerPatches(fs)
 	fs.IntVar(&f.workers, "workers", 1, "workers in this process, each with --jobs slides at a time; 0: none, others take the work")
 	fs.StringVar(&f.queue, "queue", "", "nats://host:port of a cluster elsewhere; empty: a queue in --data")
+	fs.StringVar(&f.queueListen, "queue-listen", "", "host:port on which bcc worker on other machines joins the queue in --data; BCC_QUEUE_TOKEN is asked of them. Empty: nobody joins")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: a folder, or s3://bucket/prefix; empty: in --data")
 
 	d := server.DefaultConfig()
@@ -99,9 +102,16 @@ func (f *serveFlags) check() error {
 	add(f.maxPixels < 1, "--max-pixels %d: want more than 0", f.maxPixels)
 	add(f.linger < 0, "--linger %v: want 0 or more", f.linger)
 	add(f.price < 0, "--price-per-hour %v: want 0 or more", f.price)
-	if f.workers == 0 && f.queue == "" {
+	if f.queueListen != "" && f.queue != "" {
+		errs = append(errs, fault.New(fault.Invalid, "--queue-listen %s with --queue: the queue is elsewhere, and so is who listens", f.queueListen))
+	}
+	if f.workers == 0 && !f.shared() {
 		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--workers 0 with a queue of its own: nobody would ever take the work"),
-			"--queue names one that workers elsewhere listen to"))
+			"--queue names one that workers elsewhere listen to, --queue-listen lets them join this one"))
 	}
 	return errors.Join(errs...)
 }
+
+// shared reports whether workers in other processes take work too. Then all must see
+// one store: nothing may be kept in a folder of this server first.
+func (f *serveFlags) shared() bool { return f.queue != "" || f.queueListen != "" }

@@ -97,7 +97,7 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 		s.sides = append(s.sides, how.keeper.Run)
 		s.degraded = append(s.degraded, how.keeper.Degraded)
 	}
-	if err := s.openFetcher(f); err != nil {
+	if s.fetcher, err = f.sources.fetcher(int64(f.maxUpload), s.registry); err != nil {
 		return nil, err
 	}
 	if err := s.listen(ctx, f, addr, how); err != nil {
@@ -147,12 +147,12 @@ func (s *service) listen(ctx context.Context, f *serveFlags, addr string, how *e
 
 // openParts opens what works behind the API.
 func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer) (err error) {
-	if err := s.openStore(f); err != nil {
+	if err := s.openStore(ctx, f); err != nil {
 		return err
 	}
 	in := queue.Config{URL: f.queue, Logger: s.log, Registerer: s.registry}
 	if f.queue == "" {
-		in.Dir = filepath.Join(s.data, "queue")
+		in.Dir, in.Listen, in.Token = filepath.Join(s.data, "queue"), f.queueListen, queueToken()
 	}
 	if s.queue, err = queue.Open(ctx, in); err != nil {
 		return err
@@ -183,7 +183,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 	cfg.Ledger, cfg.Store, cfg.Looker, cfg.Fetcher = s.ledger, s.store, s.looker, s.fetcher
 	cfg.Verifier, cfg.Limiter, cfg.TrustedProxies = s.access.verifier, s.access.limiter, s.access.proxies
 	cfg.Local = s.access.local
-	cfg.Alone = f.queue == "" // the queue is this process's own, and so is what was on it
+	cfg.Alone = !f.shared() // the queue is this process's own, and so is what was on it
 	c := &s.judge.cfg
 	cfg.Model = server.Model{
 		Card: s.judge.bundle.Card, SHA256: s.judge.bundle.Digest,

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
 	"bcc/blob"
@@ -26,26 +27,27 @@ func (f *sourceFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.pathStyle, "s3-path-style", false, "address buckets as host/bucket, as most storage but Amazon's wants it")
 }
 
-// openFetcher opens the lists: what is on none of them is refused.
-func (s *service) openFetcher(f *serveFlags) error {
-	in := &f.sources
+// fetcher opens the lists: what is on none of them is refused.
+func (f *sourceFlags) fetcher(maxBytes int64, registry prometheus.Registerer) (*fetch.Fetcher, error) {
 	cfg := fetch.DefaultConfig()
-	cfg.Hosts, cfg.Roots, cfg.Buckets, cfg.MaxBytes = in.hosts, in.roots, in.buckets, int64(f.maxUpload)
+	cfg.Hosts, cfg.Roots, cfg.Buckets, cfg.MaxBytes = f.hosts, f.roots, f.buckets, maxBytes
 	var err error
-	if cfg.Networks, err = networks("--allow-network", in.networks); err != nil {
-		return err
+	if cfg.Networks, err = networks("--allow-network", f.networks); err != nil {
+		return nil, err
 	}
-	if len(in.buckets) > 0 {
-		access := in.s3()
+	if len(f.buckets) > 0 {
+		access := f.s3()
 		access.Anonymous = access.AccessKey == "" // a public one
-		access.Registerer = s.registry
+		access.Registerer = registry
 		if cfg.S3, err = blob.OpenBuckets(access); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	s.fetcher, err = fetch.New(cfg)
-	return err
+	return fetch.New(cfg)
 }
+
+// queueToken is what workers elsewhere must know to join the queue of a server.
+func queueToken() string { return os.Getenv("BCC_QUEUE_TOKEN") }
 
 // Credentials of object storage come from the environment only: arguments are read by
 // every user of the machine.

@@ -1,14 +1,16 @@
 package cli
 
 import (
+	"context"
 	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"bcc/blob"
 )
 
-// openStore opens where slides and results lie. In front of a bucket stands a folder
-// for what it does not take at the moment.
-func (s *service) openStore(f *serveFlags) error {
+// openStore opens where slides and results lie.
+func (s *service) openStore(ctx context.Context, f *serveFlags) error {
 	address := f.store
 	if address == "" {
 		address = filepath.Join(s.data, "store")
@@ -18,23 +20,23 @@ func (s *service) openStore(f *serveFlags) error {
 		return err
 	}
 	s.place = s.data
-	if at.Bucket == "" {
-		if f.store != "" {
-			s.place += ", slides and results in " + at.Dir
-		}
-		s.store, err = blob.Folder(at.Dir)
-		return err
+	switch {
+	case at.Bucket != "":
+		s.place += ", slides and results in s3://" + at.Bucket + "/" + at.Prefix
+	case f.store != "":
+		s.place += ", slides and results in " + at.Dir
 	}
-	s.place += ", slides and results in s3://" + at.Bucket + "/" + at.Prefix
-	access := f.sources.s3()
-	access.Bucket, access.Prefix, access.Registerer = at.Bucket, at.Prefix, s.registry
-	remote, err := blob.OpenS3(access)
+	store, err := f.sources.store(address, s.registry)
 	if err != nil {
 		return err
 	}
+	if s.store = store; at.Bucket == "" || f.shared() {
+		return reach(ctx, store, address, s.log)
+	}
+	// In front of a bucket stands a folder for what it does not take at the moment.
 	kept := blob.DefaultSpoolConfig()
 	kept.Logger, kept.Registerer = s.log, s.registry
-	spool, err := blob.NewSpool(remote, filepath.Join(s.data, "spool"), kept)
+	spool, err := blob.NewSpool(store, filepath.Join(s.data, "spool"), kept)
 	if err != nil {
 		return err
 	}
@@ -42,6 +44,28 @@ func (s *service) openStore(f *serveFlags) error {
 	s.sides = append(s.sides, spool.Run)
 	s.degraded = append(s.degraded, spool.Degraded)
 	return nil
+}
+
+// store opens the store at an address: a folder or a bucket.
+func (f *sourceFlags) store(address string, registry prometheus.Registerer) (blob.Store, error) {
+	at, err := blob.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	if at.Bucket == "" {
+		store, err := blob.Folder(at.Dir)
+		if err != nil {
+			return nil, err // not a typed nil in an interface
+		}
+		return store, nil
+	}
+	access := f.s3()
+	access.Bucket, access.Prefix, access.Registerer = at.Bucket, at.Prefix, registry
+	store, err := blob.OpenS3(access)
+	if err != nil {
+		return nil, err
+	}
+	return store, nil
 }
 
 // s3 says how object storage is reached.

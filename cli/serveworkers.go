@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"bcc/cohort"
@@ -40,10 +39,7 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	}
 	e := s.judge.engine
 	s.degraded = append(s.degraded, e.Degraded)
-	m := worker.Model{
-		Detect: s.judge.cfg, Scorer: timed{e, gauges}, Runners: len(e.runners),
-		Devices: strings.Split(e.devices(), ","), Degraded: e.Degraded,
-	}
+	m := e.workerModel(s.judge, gauges)
 	cfg := worker.DefaultConfig()
 	cfg.Jobs, cfg.Scratch = f.jobs, filepath.Join(s.data, "scratch")
 	cfg.Pressure = func() time.Duration { return s.ledger.Load().Drain }

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"bcc/fault"
+)
+
+// probes answers those who look after a worker: /metrics, /livez and /readyz. A nil
+// one answers nobody.
+type probes struct {
+	listener net.Listener
+	server   *http.Server
+	is       atomic.Bool // ready
+}
+
+// listenProbes opens the address; empty: nobody asks.
+func listenProbes(addr string, registry *prometheus.Registry) (*probes, error) {
+	if addr == "" {
+		return nil, nil
+	}
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fault.Hint(fault.New(fault.Unavailable, "--metrics-addr %s: %w", addr, err), "is the port taken?")
+	}
+	p := &probes{listener: ln}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !p.is.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = io.WriteString(w, "not ready\n")
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	return p, nil
+}
+
+// ready says whether work can be taken.
+func (p *probes) ready(is bool) {
+	if p != nil {
+		p.is.Store(is)
+	}
+}
+
+// Run answers until ctx ends.
+func (p *probes) Run(ctx context.Context) error {
+	if p == nil {
+		return nil
+	}
+	defer context.AfterFunc(ctx, func() { p.server.Close() })()
+	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		return fault.New(fault.Unavailable, "answer probes: %w", err)
+	}
+	return nil
+}
+
+// Close gives the address back.
+func (p *probes) Close() error {
+	if p == nil {
+		return nil
+	}
+	p.listener.Close() // closed already where it ran
+	return nil
+}

@@ -1,0 +1,178 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
+
+	"bcc/blob"
+	"bcc/cohort"
+	"bcc/fault"
+	"bcc/fetch"
+	"bcc/queue"
+	"bcc/resources"
+	"bcc/telemetry"
+	"bcc/worker"
+)
+
+// labourer is all that bcc worker runs.
+type labourer struct {
+	log      *slog.Logger
+	registry *prometheus.Registry
+
+	judge   *judge
+	store   blob.Store
+	queue   *queue.Queue
+	fetcher *fetch.Fetcher
+	machine *resources.Sampler
+	worker  *worker.Worker
+	probes  *probes // nil: nobody asks
+}
+
+// run works until ctx ends and everything that was opened is closed.
+func (f *workerFlags) run(ctx context.Context, set *pflag.FlagSet, std Streams) error {
+	w, err := f.open(ctx, set, std.Err)
+	if err != nil {
+		return err
+	}
+	return errors.Join(w.run(ctx, std.Out), w.close())
+}
+
+// open opens every part, those that are asked before those who ask; what a mistake on
+// the command line would end is checked before anything slow begins.
+func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writer) (_ *labourer, err error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	f.jobs, f.minTissue = max(f.slots, defaultJobs), defaultMinTissue
+	w := &labourer{registry: telemetry.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, w.close())
+		}
+	}()
+	if w.log, err = telemetry.NewLogger(notes, f.logLevel, f.logFormat); err != nil {
+		return nil, err
+	}
+	if w.judge, err = newJudge(set, f.detectFlags); err != nil {
+		return nil, err
+	}
+	if w.probes, err = listenProbes(f.metrics, w.registry); err != nil {
+		return nil, err
+	}
+	if w.fetcher, err = f.sources.fetcher(int64(f.maxUpload), w.registry); err != nil {
+		return nil, err
+	}
+	if w.store, err = f.sources.store(f.store, w.registry); err != nil {
+		return nil, err
+	}
+	if err := reach(ctx, w.store, f.store, w.log); err != nil {
+		return nil, err
+	}
+	in := queue.Config{URL: f.queue, Logger: w.log, Registerer: w.registry}
+	if w.queue, err = queue.Open(ctx, in); err != nil {
+		return nil, err
+	}
+	if w.machine, err = resources.NewSampler(ctx, f.scratch); err != nil {
+		return nil, err
+	}
+	return w, f.openWorker(ctx, w, notes)
+}
+
+// openWorker starts the engine and the worker over it.
+func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writer) error {
+	engine := f.engineFlags
+	engine.spare, engine.log, engine.registry = true, w.log, w.registry
+	if err := w.judge.start(context.WithoutCancel(ctx), engine, notes); err != nil {
+		return err
+	}
+	e := w.judge.engine
+	cfg := worker.DefaultConfig()
+	cfg.ID, cfg.Scratch, cfg.Drain = f.id, f.scratch, f.drain
+	if f.slots > 0 {
+		cfg.Jobs = f.slots
+	}
+	cfg.RSS, cfg.Logger, cfg.Registerer = w.rss, w.log, w.registry
+	if err := os.MkdirAll(f.scratch, 0o700); err != nil {
+		return fault.Hint(fault.New(fault.Unavailable, "--scratch: %w", err), "name a folder that you may write to")
+	}
+	if err := writableAs("--scratch", f.scratch); err != nil {
+		return err
+	}
+	m := e.workerModel(w.judge, telemetry.NewGauges(w.registry, w.rss))
+	var err error
+	w.worker, err = worker.New(cfg, m, w.store, w.queue, cohort.NewDesk(w.store, w.queue), w.fetcher)
+	return err
+}
+
+// rss is the memory of this process, in bytes, as it was a moment ago.
+func (w *labourer) rss() uint64 { return w.machine.Latest().RSSBytes }
+
+// run runs what open opened, until ctx ends or the last device is lost.
+func (w *labourer) run(ctx context.Context, out io.Writer) error {
+	b := w.judge.bundle
+	_, err := fmt.Fprintf(out, `bcc %s works with model %s %s (sha256 %.12s) on %s
+Research use only: nothing it answers is a diagnosis.
+`, telemetry.Version, b.Card.Name, b.Card.Version, b.Digest, w.judge.engine.devices())
+	if err != nil {
+		return unwritten(err)
+	}
+	work, stopWork := context.WithCancel(ctx)
+	defer stopWork()
+	side, stopSide := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSide()
+	var sides errgroup.Group
+	sides.Go(func() error { return w.machine.Run(side) })
+	sides.Go(func() error { return w.probes.Run(side) })
+	go func() {
+		select {
+		case <-w.judge.engine.ended: // every device is lost
+			stopWork()
+		case <-work.Done():
+		}
+	}()
+	w.probes.ready(true)
+	err = w.worker.Run(work) // drains: what is unfinished goes back to the queue, which is closed after
+	w.probes.ready(false)
+	stopSide()
+	err = errors.Join(err, sides.Wait())
+	if ctx.Err() != nil {
+		w.log.Info("stopped")
+	}
+	return err
+}
+
+// close closes what is open, those who ask before those who answer.
+func (w *labourer) close() error {
+	var errs []error
+	if w.judge != nil && w.judge.engine != nil {
+		errs = append(errs, w.judge.engine.Close())
+	}
+	if w.fetcher != nil {
+		errs = append(errs, w.fetcher.Close())
+	}
+	if w.queue != nil {
+		errs = append(errs, w.queue.Close())
+	}
+	if c, ok := w.store.(io.Closer); ok {
+		errs = append(errs, c.Close())
+	}
+	errs = append(errs, w.probes.Close())
+	return errors.Join(errs...)
+}
+
+// workerModel is the running engine as workers know it.
+func (e *engine) workerModel(j *judge, gauges *telemetry.Gauges) worker.Model {
+	return worker.Model{
+		Detect: j.cfg, Scorer: timed{e, gauges}, Runners: len(e.runners),
+		Devices: strings.Split(e.devices(), ","), Degraded: e.Degraded,
+	}
+}
