@@ -150,6 +150,8 @@ func (t *tally) add(l line, sign int) {
 		t.counts.Done += sign
 	case Failed:
 		t.counts.Failed += sign
+	case Quarantined:
+		t.counts.Quarantined += sign
 	case Cancelled:
 		t.counts.Cancelled += sign
 	}
@@ -162,7 +164,7 @@ func (t *tally) add(l line, sign int) {
 			t.left += sign * max(l.planned-l.scored, 0)
 		}
 	}
-	if l.planned >= 0 && l.state != Failed && l.state != Cancelled {
+	if l.planned >= 0 && (l.state == Done || !l.state.Final()) {
 		p, s := float64(l.planned), float64(sign)
 		t.sized += sign
 		t.sum += s * p

@@ -58,8 +58,11 @@ func newJob(m *Manifest, i int) queue.Job {
 	return queue.Job{ID: SlideID(m.ID, i), Lane: m.Priority, Data: data}
 }
 
-// Begin reads a job. ErrOver: there is nothing to do. Corrupt, Unsupported: it is no
-// job of this program. The ledger hears that the slide is being worked on.
+// Begin reads a job. ErrOver: there is nothing to do. Corrupt: it is no job of this
+// program, and may be dropped. Unsupported: another version of the program wrote it,
+// which may still run elsewhere; the job is to be handed back for a good while (some
+// minutes: Lease.Again), never dropped. The ledger hears that the slide is being
+// worked on.
 func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
 	var j jobData
 	if err := json.Unmarshal(data, &j); err != nil {
@@ -76,12 +79,10 @@ func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
 		return Task{}, fault.New(fault.Corrupt, "read job: %w", err)
 	}
 	t.SlideID = SlideID(t.Cohort, t.Index)
-	for _, key := range []string{endKey(t.Cohort, t.Index), cancelledKey(t.Cohort)} {
-		if is, err := blob.Exists(ctx, d.shelf.store, key); err != nil {
-			return Task{}, err
-		} else if is {
-			return t, ErrOver
-		}
+	if over, err := d.Over(ctx, t); err != nil {
+		return Task{}, err
+	} else if over {
+		return t, ErrOver
 	}
 	d.mu.Lock()
 	d.tasks[t.SlideID] = &told{task: t, planned: -1, at: time.Now()}

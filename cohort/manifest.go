@@ -15,7 +15,9 @@ type Manifest struct {
 	Name          string     `json:"name,omitempty"`
 	Priority      queue.Lane `json:"priority"`
 	Deadline      *time.Time `json:"deadline,omitempty"`
-	Submitted     time.Time  `json:"submitted"`
+	Submitted     time.Time  `json:"submitted"`          // by the clock of the server that took it
+	Row           int        `json:"row,omitempty"`      // of the queue: cohorts in different rows take turns
+	RetryOf       string     `json:"retry_of,omitempty"` // the cohort whose slides are tried once more
 	Slides        []Slide    `json:"slides"`
 }
 
@@ -42,13 +44,14 @@ type Parameters struct {
 // State is where a slide stands.
 type State string
 
-// The states. Done, Failed and Cancelled are final.
+// The states. All but Pending and Running are final.
 const (
-	Pending   State = "pending"
-	Running   State = "running"
-	Done      State = "done"
-	Failed    State = "failed"
-	Cancelled State = "cancelled"
+	Pending     State = "pending"
+	Running     State = "running"
+	Done        State = "done"
+	Failed      State = "failed"      // for a definite reason: damaged, not supported, without a scale
+	Quarantined State = "quarantined" // it killed or hung what read it, or used up its attempts
+	Cancelled   State = "cancelled"
 )
 
 // End is how a slide ended: cohorts/<ID>/ends/<index>.json in the store, created
@@ -65,7 +68,7 @@ type End struct {
 	Patches       int       `json:"patches"`
 	Degraded      []string  `json:"degraded"`
 	Cached        bool      `json:"cached"`
-	Problem       *Problem  `json:"error,omitempty"` // where Failed
+	Problem       *Problem  `json:"error,omitempty"` // where Failed or Quarantined
 	Attempts      int       `json:"attempts"`
 	TookS         float64   `json:"took_s"`
 	ComputeS      float64   `json:"compute_s"` // its share of the worker's time, which slides walked at once divide
@@ -73,7 +76,7 @@ type End struct {
 	Worker        string    `json:"worker"`
 }
 
-// Problem is why a slide failed.
+// Problem is why a slide failed or was quarantined, or what an attempt at it met.
 type Problem struct {
 	Kind    string `json:"kind"` // fault.Kind.String()
 	Code    int    `json:"code"` // HTTP status of the kind

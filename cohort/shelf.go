@@ -107,6 +107,11 @@ func (s shelf) read(ctx context.Context, key string, limit int64, v any) error {
 	return nil
 }
 
+// has reports whether there is such an object.
+func (s shelf) has(ctx context.Context, key string) (bool, error) {
+	return blob.Exists(ctx, s.store, key)
+}
+
 // missing reports whether err says that there is no such object.
 func missing(err error) bool { return err != nil && fault.Of(err) == fault.NotFound }
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Final reports whether nothing comes after it.
-func (s State) Final() bool { return s == Done || s == Failed || s == Cancelled }
+func (s State) Final() bool { return s == Done || s == Failed || s == Quarantined || s == Cancelled }
 
 // Status is where one slide stands.
 type Status struct {
@@ -22,12 +22,13 @@ type Status struct {
 
 // Counts is how many slides stand where: Submitted is the sum of the others.
 type Counts struct {
-	Submitted int `json:"submitted"`
-	Pending   int `json:"pending"`
-	Running   int `json:"running"`
-	Done      int `json:"done"`
-	Failed    int `json:"failed"`
-	Cancelled int `json:"cancelled"`
+	Submitted   int `json:"submitted"`
+	Pending     int `json:"pending"`
+	Running     int `json:"running"`
+	Done        int `json:"done"`
+	Failed      int `json:"failed"`
+	Quarantined int `json:"quarantined"`
+	Cancelled   int `json:"cancelled"`
 }
 
 // Patches is how many patches are known of, and how many of them are through.

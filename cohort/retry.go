@@ -1,0 +1,43 @@
+package cohort
+
+import (
+	"context"
+	"slices"
+
+	"bcc/fault"
+)
+
+// Retry submits a new cohort of those slides of another that ended in one of the
+// states: Failed, Quarantined, Cancelled; none given: Failed and Quarantined. Owner,
+// name and priority are the same, RetryOf names the other; its deadline is not taken
+// over. NotFound: there is no such cohort. Invalid: none of its slides ended so.
+func (l *Ledger) Retry(ctx context.Context, id string, states ...State) (Manifest, error) {
+	if len(states) == 0 {
+		states = []State{Failed, Quarantined}
+	}
+	for _, s := range states {
+		if s != Failed && s != Quarantined && s != Cancelled {
+			return Manifest{}, fault.New(fault.Invalid, "retry slides that are %.40q: want %s, %s or %s", s, Failed, Quarantined, Cancelled)
+		}
+	}
+	b, err := l.find(ctx, id)
+	if err != nil {
+		return Manifest{}, err
+	}
+	if err := l.catchUp(ctx, b); err != nil {
+		return Manifest{}, err
+	}
+	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, RetryOf: id}
+	l.mu.Lock()
+	for i, line := range b.lines {
+		if slices.Contains(states, line.state) {
+			m.Slides = append(m.Slides, b.Slides[i])
+		}
+	}
+	l.mu.Unlock()
+	if len(m.Slides) == 0 {
+		return Manifest{}, fault.Hint(fault.New(fault.Invalid, "retry cohort %s: no slide of it is %v", id, states),
+			"slides that wait or are walked need no retry")
+	}
+	return l.Submit(ctx, m)
+}
