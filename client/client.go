@@ -1,0 +1,228 @@
+// Package client asks a bcc server over HTTP: it sends slides, submits cohorts, follows
+// them, cancels them and has them tried again.
+//
+// In: files and orders. Out: what the server says, and errors of fault's kinds. A
+// server that is away or busy is asked again, with a word each time to Config.Note,
+// and given up after Config.Patience. It logs nothing; no word to Note names a file.
+//
+//	client.go   one request, and what its answer means
+//	retry.go    when it is sent again
+//	words.go    what the server says
+//	cohorts.go  submit, look, cancel, retry; upload.go slides; follow.go what happens
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"bcc/fault"
+)
+
+// Client asks one server. It is safe for concurrent use.
+type Client struct {
+	cfg  Config
+	base *url.URL
+	http *http.Client
+}
+
+// New returns a client; nothing is asked yet.
+func New(cfg Config) (*Client, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	base, err := parseServer(cfg.Server)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Note == nil {
+		cfg.Note = func(string) {}
+	}
+	t := http.DefaultTransport.(*http.Transport).Clone() // with the proxies of the environment
+	t.DialContext = (&net.Dialer{Timeout: cfg.Dial}).DialContext
+	t.ResponseHeaderTimeout = cfg.Answer
+	t.MaxIdleConnsPerHost = 16
+	return &Client{cfg: cfg, base: base, http: &http.Client{
+		Transport: t,
+		// A key goes to the server that was named and to no other.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Close lets go of connections that wait for another request.
+func (c *Client) Close() error {
+	c.http.CloseIdleConnections()
+	return nil
+}
+
+// Server returns where the server is: scheme, host and path.
+func (c *Client) Server() string { return c.base.String() }
+
+// request is what can be sent more than once.
+type request struct {
+	method, path string
+	query        url.Values
+	kind         string // of the body
+	body         func() (io.ReadCloser, error)
+	bytes        int64 // of the body; 0: there is none
+	header       [][2]string
+}
+
+// withJSON returns r with v as its body.
+func (r request) withJSON(v any) (request, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return r, err
+	}
+	r.kind, r.bytes = "application/json", int64(len(b))
+	r.body = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+	return r, nil
+}
+
+// maxAnswer bounds what is read of an answer: 10,000 slides have some 10 MB.
+const maxAnswer = 64 << 20
+
+// bodyAsked is from how many bytes on the server is asked before a body is sent.
+const bodyAsked = 256 << 10
+
+// ask sends r until there is an answer, and reads that into v.
+func (c *Client) ask(ctx context.Context, r request, v any) error {
+	return c.again(ctx, func() error {
+		res, stop, err := c.send(ctx, r)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		defer res.Body.Close()
+		if v == nil {
+			return nil
+		}
+		data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+		if err != nil {
+			return &away{err: err}
+		}
+		if err := json.Unmarshal(data, v); err != nil {
+			return c.stranger("its answer is not JSON")
+		}
+		return nil
+	})
+}
+
+// send sends r once. What is no success is an error. stop ends what watches over the
+// request, after the answer was read.
+func (c *Client) send(ctx context.Context, r request) (res *http.Response, stop context.CancelFunc, err error) {
+	at := c.base.JoinPath(r.path)
+	at.RawQuery = r.query.Encode()
+	ctx, cut := context.WithCancelCause(ctx)
+	defer func() {
+		if err != nil {
+			cut(nil)
+		}
+	}()
+	q, err := http.NewRequestWithContext(ctx, r.method, at.String(), nil)
+	if err != nil {
+		return nil, nil, fault.New(fault.Invalid, "%w", err)
+	}
+	if r.body != nil {
+		body, err := r.body()
+		if err != nil {
+			return nil, nil, err
+		}
+		q.Body, q.ContentLength = newMoving(body, c.cfg.Silence, func() { cut(errStalled) }), r.bytes
+		q.Header.Set("Content-Type", r.kind)
+		if r.bytes > bodyAsked {
+			q.Header.Set("Expect", "100-continue") // who says no says so before a slide is sent in vain
+		}
+	}
+	for _, h := range r.header {
+		q.Header.Set(h[0], h[1])
+	}
+	if c.cfg.Key != "" {
+		q.Header.Set("Authorization", "Bearer "+c.cfg.Key)
+	}
+	q.Header.Set("User-Agent", c.cfg.Agent)
+	res, err = c.http.Do(q)
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return nil, nil, &away{err: err}
+	}
+	if res.StatusCode >= 300 {
+		defer res.Body.Close()
+		return nil, nil, c.refusal(res)
+	}
+	return res, func() { cut(nil) }, nil
+}
+
+// answerError is how the server says what is wrong.
+type answerError struct {
+	Error struct {
+		Message string `json:"message"`
+		Details string `json:"details"`
+	} `json:"error"`
+}
+
+// refusal is what an answer without success means.
+func (c *Client) refusal(res *http.Response) error {
+	var said answerError
+	data, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	known := json.Unmarshal(data, &said) == nil && said.Error.Message != ""
+	message, hint := said.Error.Message, said.Error.Details
+	if !known {
+		message = "it answers " + strings.ToLower(res.Status)
+	}
+	switch s := res.StatusCode; {
+	case s == http.StatusTooManyRequests:
+		return &away{err: fault.New(fault.Busy, "%s", message), busy: true, after: retryAfter(res, time.Now())}
+	case s == http.StatusServiceUnavailable || s == http.StatusBadGateway || s == http.StatusGatewayTimeout || s == http.StatusRequestTimeout:
+		return &away{err: fault.Hint(fault.New(fault.Unavailable, "%s", message), "%s", hint), after: retryAfter(res, time.Now())}
+	case s == http.StatusUnauthorized:
+		return fault.New(fault.Invalid, "the server at %s: %s: %w", c.base.Host, message, ErrKey)
+	case s < 400:
+		return fault.Hint(fault.New(fault.Invalid, "the server at %s sends elsewhere", c.base.Host), "name the address that it is at: %s", res.Header.Get("Location"))
+	case !known:
+		return c.stranger(message)
+	}
+	return fault.Hint(fault.New(kindOf(res.StatusCode), "%s", message), "%s", hint)
+}
+
+// ErrKey says that the server wants a key, or another than it was given.
+var ErrKey = fmt.Errorf("it asks for a key")
+
+// stranger says that what answers is no bcc server.
+func (c *Client) stranger(how string) error {
+	return fault.Hint(fault.New(fault.Unsupported, "what answers at %s is no bcc server: %s", c.base.Host, how), "check the server's address")
+}
+
+// kindOf is the way back from fault's table.
+func kindOf(status int) fault.Kind {
+	for k := fault.Internal; k <= fault.Unavailable; k++ {
+		if k.Meaning().Status == status {
+			return k
+		}
+	}
+	if status >= 500 {
+		return fault.Internal
+	}
+	return fault.Invalid
+}
+
+func retryAfter(res *http.Response, now time.Time) time.Duration {
+	text := res.Header.Get("Retry-After")
+	if at, err := http.ParseTime(text); err == nil {
+		return max(at.Sub(now), 0)
+	}
+	var s int
+	if _, err := fmt.Sscanf(text, "%d", &s); err != nil || s < 0 {
+		return 0
+	}
+	return time.Duration(s) * time.Second
+}

@@ -1,0 +1,102 @@
+package client
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"os"
+
+	"bcc/fault"
+)
+
+// Upload is a slide that the server has.
+type Upload struct {
+	SHA256   string   `json:"upload"`
+	Bytes    int64    `json:"bytes"`
+	WidthPx  int      `json:"width_px"`
+	HeightPx int      `json:"height_px"`
+	MPPUM    *float64 `json:"mpp_um"` // nil: the file does not say
+	Format   string   `json:"format"`
+
+	Sent bool `json:"-"` // now, and not before
+}
+
+// Upload makes sure that the server has the file at path, which is read twice: once
+// for its digest, by which the server is asked, and once to be sent. With always the
+// server is not asked. Its name is not sent.
+func (c *Client) Upload(ctx context.Context, path string, always bool) (Upload, error) {
+	sum, bytes, err := digest(ctx, path)
+	if err != nil {
+		return Upload{}, err
+	}
+	var u Upload
+	if !always {
+		err := c.ask(ctx, request{method: "GET", path: "/uploads/" + sum}, &u)
+		if err == nil && u.SHA256 == sum && u.Bytes == bytes {
+			return u, nil
+		}
+		if err != nil && fault.Of(err) != fault.NotFound {
+			return Upload{}, err
+		}
+	}
+	r := request{method: "POST", path: "/slides", kind: "application/octet-stream", bytes: bytes}
+	r.body = func() (io.ReadCloser, error) { return openPlain(path) }
+	if err := c.ask(ctx, r, &u); err != nil {
+		return Upload{}, err
+	}
+	if u.SHA256 != sum {
+		return Upload{}, fault.New(fault.Invalid, "the file was changed while it was sent")
+	}
+	u.Sent = true
+	return u, nil
+}
+
+// openPlain opens a file that is one: of a folder nothing can be sent, and a named
+// pipe would wait for ever.
+func openPlain(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fault.New(fault.Invalid, "it is no plain file")
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fileError(err)
+	}
+	return f, nil
+}
+
+func fileError(err error) error {
+	if os.IsNotExist(err) {
+		return fault.New(fault.NotFound, "no such file")
+	}
+	return fault.New(fault.Unavailable, "%w", err)
+}
+
+// digest returns the SHA-256 of a file in hex, and its size.
+func digest(ctx context.Context, path string) (sum string, bytes int64, err error) {
+	f, err := openPlain(path)
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	h := sha256.New()
+	buf := make([]byte, 1<<20)
+	for {
+		if ctx.Err() != nil {
+			return "", 0, context.Cause(ctx)
+		}
+		n, err := f.Read(buf)
+		h.Write(buf[:n])
+		bytes += int64(n)
+		if err == io.EOF {
+			return hex.EncodeToString(h.Sum(nil)), bytes, nil
+		}
+		if err != nil {
+			return "", 0, fault.New(fault.Unavailable, "read it: %w", err)
+		}
+	}
+}
