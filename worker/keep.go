@@ -53,7 +53,7 @@ func (w *Worker) compute(ctx context.Context, p plan, src *source, t cohort.Task
 		return report.Result{}, scratchError(err)
 	}
 	defer os.RemoveAll(dir)
-	r, err := p.detector.Detect(ctx, src.Source, dir, watcher{w, t})
+	r, err := p.examiner.Detect(ctx, src.Source, dir, watcher{w, t})
 	if err != nil {
 		return r, err
 	}

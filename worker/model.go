@@ -15,6 +15,12 @@ import (
 type Model struct {
 	Detect detect.Config // as the model's card and the server's settings have it
 	Scorer detect.Scorer // infer.Batcher
+	// Urgent scores the patches of urgent slides: infer.Batcher.Urgent. Default nil:
+	// Scorer does.
+	Urgent detect.Scorer
+	// Examine returns the way of looking at slides that a configuration says. Default
+	// nil: detect.New over Scorer or Urgent.
+	Examine func(cfg detect.Config) (Examiner, error)
 
 	Runners int      // patches of Detect.Patch.SizePx are scored by so many at once
 	Devices []string // where, for people

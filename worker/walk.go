@@ -29,7 +29,7 @@ func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err e
 	defer src.close()
 	end.SHA256 = src.sha256
 
-	full, err := w.plan(src, t.Slide.Parameters, levelFull, nil)
+	full, err := w.plan(src, t, levelFull, nil)
 	if err != nil {
 		return end, err
 	}
@@ -37,7 +37,7 @@ func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err e
 	if t.Priority != queue.Urgent {
 		level = w.level(time.Now())
 	}
-	now, err := w.plan(src, t.Slide.Parameters, level, w.model.words())
+	now, err := w.plan(src, t, level, w.model.words())
 	if err != nil {
 		return end, err
 	}
@@ -67,27 +67,26 @@ func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err e
 
 // plan is how a slide will be looked at, and where the result will lie.
 type plan struct {
-	detector *detect.Detector
+	examiner Examiner
 	key      string
 	gaveUp   []string
 }
 
-func (w *Worker) plan(src *source, p cohort.Parameters, level int, words []string) (plan, error) {
+func (w *Worker) plan(src *source, t cohort.Task, level int, words []string) (plan, error) {
 	var out plan
-	var all []string
-	d, err := w.detector.With(func(c *detect.Config) {
-		asked(c, p)
-		what, why := giveUp(c, level)
-		out.gaveUp, all = what, slices.Concat(words, why)
-		say(c, all...)
-	})
+	cfg := w.model.Detect
+	asked(&cfg, t.Slide.Parameters)
+	what, why := giveUp(&cfg, level)
+	all := slices.Concat(words, why)
+	say(&cfg, all...)
+	x, err := w.model.examiner(cfg, t.Priority == queue.Urgent)
 	if err != nil {
 		return plan{}, err
 	}
-	out.detector = d
+	out.examiner, out.gaveUp = x, what
 	out.key = keyed{
 		Slide: src.sha256, Model: w.model.Detect.Model.SHA256, Version: w.model.Detect.Program.Version,
-		Parameters: d.Parameters(src.MPP), Degraded: slices.Concat(w.model.Detect.Degraded, all),
+		Parameters: x.Parameters(src.MPP), Degraded: slices.Concat(w.model.Detect.Degraded, all),
 	}.key()
 	return out, nil
 }

@@ -31,7 +31,6 @@ import (
 
 	"bcc/blob"
 	"bcc/cohort"
-	"bcc/detect"
 	"bcc/fault"
 	"bcc/queue"
 )
@@ -108,16 +107,15 @@ func (c Config) Validate() error {
 
 // Worker walks the slides of cohorts.
 type Worker struct {
-	cfg      Config
-	model    Model
-	detector *detect.Detector
-	store    blob.Store
-	queue    Queue
-	desk     *cohort.Desk
-	fetch    Fetcher
-	log      *slog.Logger
-	metrics  *metrics
-	started  time.Time
+	cfg     Config
+	model   Model
+	store   blob.Store
+	queue   Queue
+	desk    *cohort.Desk
+	fetch   Fetcher
+	log     *slog.Logger
+	metrics *metrics
+	started time.Time
 
 	once    once  // results being made
 	share   share // who gets the worker's time
@@ -145,12 +143,16 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	d, met, err := m.open(cfg.Registerer)
+	met, err := newMetrics(cfg.Registerer)
 	if err != nil {
 		return nil, err
 	}
+	met.hear(&m.Detect)
+	if _, err := m.examiner(m.Detect, false); err != nil { // what is wrong with the model is said now
+		return nil, err
+	}
 	return &Worker{
-		cfg: cfg, model: m, detector: d, store: store, queue: q, desk: desk, fetch: fetcher,
+		cfg: cfg, model: m, store: store, queue: q, desk: desk, fetch: fetcher,
 		log: cfg.Logger.With("worker_id", cfg.ID), metrics: met, started: time.Now().UTC(),
 		walks: map[*walk]struct{}{},
 	}, nil
