@@ -29,8 +29,10 @@ func Replace(path string, write func(io.Writer) error) error { return replace(pa
 
 func replace(path string, write func(io.Writer) error, mode os.FileMode) error {
 	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return err
+	if _, err := os.Stat(dir); err != nil {
+		if err := MakeDir(dir, 0o777); err != nil {
+			return err
+		}
 	}
 	temp, err := stage(path, write, mode)
 	if err != nil {
@@ -100,6 +102,29 @@ func clearLeft(dir, name string) {
 			os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
+}
+
+// MakeDir makes a folder and those above it where they are missing, and makes the
+// names of all of them last, of those too that were there: whoever made them may not
+// have come to it, and what lies in a folder is lost with its name.
+func MakeDir(dir string, mode os.FileMode) error {
+	if err := os.MkdirAll(dir, mode); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for up := filepath.Dir(dir); up != dir; dir, up = up, filepath.Dir(up) {
+		err := Sync(up)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil // not ours, nor what is above it
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Sync makes renames in a folder last. File systems that cannot sync a folder are
