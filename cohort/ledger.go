@@ -255,7 +255,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 func (l *Ledger) summary(b *book, o *outlook) Summary {
 	return Summary{
 		ID: b.ID, Owner: b.Owner, Name: b.Name, Priority: b.Priority,
-		Submitted: b.Submitted, Deadline: b.Deadline,
+		Submitted: b.Submitted, Deadline: b.Deadline, RetryOf: b.RetryOf,
 		State: b.state(), Counts: b.counts, Patches: b.patches,
 		Forecast: l.forecast(b, o), Cost: l.priced(b.spent),
 		Degraded: append([]string{}, b.words...),

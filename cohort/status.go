@@ -61,6 +61,7 @@ type Summary struct {
 	Priority  queue.Lane `json:"priority"`
 	Submitted time.Time  `json:"submitted"`
 	Deadline  *time.Time `json:"deadline"`
+	RetryOf   string     `json:"retry_of,omitempty"`
 	State     State      `json:"state"` // Pending, Running, Done (no slide is left), Cancelled
 	Counts    Counts     `json:"counts"`
 	Patches   Patches    `json:"patches"`
