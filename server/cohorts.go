@@ -69,12 +69,18 @@ func (s *Server) order(c *call, o orderJSON, status int) error {
 	if err != nil {
 		return err
 	}
+	return s.once(c, m, status, func() (cohort.Manifest, error) { return s.submit(c, m) })
+}
+
+// once makes the cohort that is asked for and answers with it, or with the one that was
+// made under the same Idempotency-Key.
+func (s *Server) once(c *call, what any, status int, submit func() (cohort.Manifest, error)) error {
 	key, err := repeatKey(c)
 	if err != nil {
 		return err
 	}
-	id, again, err := s.repeat.do(c.Context(), key, m, func() (string, error) {
-		m, err := s.submit(c, m)
+	id, again, err := s.repeat.do(c.Context(), key, what, func() (string, error) {
+		m, err := submit()
 		return m.ID, err
 	})
 	if err != nil {
@@ -239,6 +245,39 @@ func (s *Server) deleteCohort(c *call) error {
 		return err
 	}
 	return s.sendCohort(c, id, http.StatusOK)
+}
+
+// retryJSON is what a client may send to POST /cohorts/{id}/retry.
+type retryJSON struct {
+	States []cohort.State `json:"states"` // none: failed and quarantined
+}
+
+// retryCohort answers POST /cohorts/{id}/retry: a new cohort of the slides that ended in
+// one of the states.
+func (s *Server) retryCohort(c *call) error {
+	id, err := c.cohortID()
+	if err != nil {
+		return err
+	}
+	if err := s.admitSlides(0); err != nil {
+		return err
+	}
+	var ask retryJSON
+	if c.body != nil {
+		if !isJSON(c.Request) {
+			return refuse(http.StatusUnsupportedMediaType, "send application/json, or nothing", "unsupported content type")
+		}
+		if err := c.readJSON(&ask); err != nil {
+			return err
+		}
+	}
+	return s.once(c, []any{id, ask}, http.StatusCreated, func() (cohort.Manifest, error) {
+		m, err := s.cfg.Ledger.Retry(c.Context(), id, ask.States...)
+		if err == nil {
+			s.follow.watch(m.ID, c.id, c.who)
+		}
+		return m, err
+	})
 }
 
 // whole reads a number from the query.

@@ -29,6 +29,7 @@ type Ledger interface {
 	Slides(ctx context.Context, id string, offset, limit int) ([]cohort.Status, error)
 	Slide(ctx context.Context, slideID string) (cohort.Status, cohort.Manifest, error)
 	Cancel(ctx context.Context, id string) error
+	Retry(ctx context.Context, id string, states ...cohort.State) (cohort.Manifest, error)
 	Follow(ctx context.Context, id string) (<-chan cohort.Event, error)
 	Wait(ctx context.Context, slideID string) (cohort.Status, error)
 	Load() cohort.Load

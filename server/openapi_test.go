@@ -101,7 +101,7 @@ func TestTheDescriptionSaysWhatIsOpenAndWhatIsNot(t *testing.T) {
 	s := newServer(t, withKey)
 	for path, item := range doc.Paths.Map() {
 		for method, op := range item.Operations() {
-			at := strings.NewReplacer("{id}", "x", "{level}", "0", "{tile}", "0_0", "{path}", "app.js").Replace(path)
+			at := strings.NewReplacer("{id}", "x", "{level}", "0", "{tile}", "0_0", "{path}", "app.js", "{sha256}", "x").Replace(path)
 			open := op.Security != nil && len(*op.Security) == 0
 			if got := s.do(t, method, at, nil).status; (got != 401) != open {
 				t.Errorf("%s %s answers %d without a key; described as open: %v", method, at, got, open)

@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"bcc/cohort"
 	"bcc/fault"
 )
 
@@ -47,13 +46,14 @@ func repeatKey(c *call) (string, error) {
 	return c.who.ID + "\x00" + key, nil
 }
 
-// do submits m, or returns the cohort that was submitted under the key before.
-func (r *repeats) do(ctx context.Context, key string, m cohort.Manifest, submit func() (string, error)) (id string, again bool, err error) {
+// do submits what a client asks for, or returns the cohort that was made under the key
+// before.
+func (r *repeats) do(ctx context.Context, key string, what any, submit func() (string, error)) (id string, again bool, err error) {
 	if key == "" {
 		id, err = submit()
 		return id, false, err
 	}
-	body, err := json.Marshal(m)
+	body, err := json.Marshal(what)
 	if err != nil {
 		return "", false, err
 	}

@@ -26,10 +26,12 @@ func (s *Server) routes() {
 	s.route(work, "POST /predict/batch", s.predictBatch)
 	s.route(work, "POST /slides", s.uploadSlide)
 	s.route(work, "POST /cohorts", s.postCohort)
+	s.route(route{}, "GET /uploads/{sha256}", s.getUpload)
 
 	s.route(route{}, "GET /cohorts", s.getCohorts)
 	s.route(route{}, "GET /cohorts/{id}", s.getCohort)
 	s.route(route{}, "DELETE /cohorts/{id}", s.deleteCohort)
+	s.route(work, "POST /cohorts/{id}/retry", s.retryCohort)
 	s.route(route{}, "GET /cohorts/{id}/events", s.events)
 
 	s.route(route{}, "GET /slides/{id}", s.getSlide)

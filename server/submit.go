@@ -68,7 +68,7 @@ func uploadKey(owner, sha string) string {
 // keep hands a received file over to the store and notes that owner may refer to
 // it. What is there already is not written again.
 func (s *Server) keep(ctx context.Context, owner string, f *received, h slide.Header) error {
-	there, err := s.stored(ctx, f)
+	there, err := s.holds(ctx, f.sha256, f.bytes)
 	if err != nil {
 		return err
 	}
@@ -91,8 +91,9 @@ func (s *Server) keep(ctx context.Context, owner string, f *received, h slide.He
 	return s.cfg.Store.Put(ctx, uploadKey(owner, f.sha256), bytes.NewReader(data))
 }
 
-func (s *Server) stored(ctx context.Context, f *received) (bool, error) {
-	o, err := s.cfg.Store.Open(ctx, slideKey(f.sha256))
+// holds reports whether the store has the slide, whole as far as its size tells.
+func (s *Server) holds(ctx context.Context, sha string, bytes int64) (bool, error) {
+	o, err := s.cfg.Store.Open(ctx, slideKey(sha))
 	if err != nil {
 		if fault.Of(err) == fault.NotFound {
 			err = nil
@@ -100,7 +101,7 @@ func (s *Server) stored(ctx context.Context, f *received) (bool, error) {
 		return false, err
 	}
 	defer o.Close()
-	return o.Size == f.bytes, nil
+	return o.Size == bytes, nil
 }
 
 // uploaded returns the marker of an upload of owner's; NotFound where there is none.
@@ -164,6 +165,31 @@ func (s *Server) uploadSlide(c *call) error {
 		out.MPPUM = &mpp
 	}
 	c.sendJSON(http.StatusCreated, out)
+	return nil
+}
+
+// getUpload answers GET /uploads/{sha256}: what is known of a slide that the caller has
+// sent, so that nobody need send it again.
+func (s *Server) getUpload(c *call) error {
+	sha := c.PathValue("sha256")
+	if !isDigest(sha) {
+		return notFound("upload")
+	}
+	u, err := s.uploaded(c.Context(), c.who.ID, sha)
+	if err == nil {
+		// The note may have outlived the slide.
+		var is bool
+		if is, err = s.holds(c.Context(), sha, u.Bytes); err == nil && !is {
+			return notFound("upload")
+		}
+	}
+	if err != nil && fault.Of(err) == fault.NotFound {
+		return notFound("upload")
+	}
+	if err != nil {
+		return err
+	}
+	c.sendJSON(http.StatusOK, uploadJSON{sha, u.Bytes, sha[:12], u.WidthPx, u.HeightPx, set(u.MPPUM), u.Format})
 	return nil
 }
 
