@@ -44,6 +44,11 @@ type Config struct {
 	// Default 32, two rounds of batches of 4 on two cores.
 	Prefetch int
 
+	// Buffer, where set, makes the memory of one patch, so that patches may lie in
+	// memory that other processes see. It is called at most Prefetch times, by several
+	// goroutines. Default nil: make.
+	Buffer func(bytes int) []byte
+
 	// Released, where set, is called after each patch's Release: that many are
 	// through. It is called from several goroutines.
 	Released func()
@@ -113,6 +118,9 @@ func (c Config) filled() Config {
 	}
 	if c.Resample == nil {
 		c.Resample = Resample
+	}
+	if c.Buffer == nil {
+		c.Buffer = func(bytes int) []byte { return make([]byte, bytes) }
 	}
 	return c
 }

@@ -10,6 +10,7 @@ import (
 // pool lends pixel buffers, so many at a time and no more.
 type pool struct {
 	bytes    int
+	make     func(bytes int) []byte
 	room     *semaphore.Weighted
 	released func() // told of each buffer that comes back from a receiver; may be nil
 
@@ -22,8 +23,8 @@ type buffer struct {
 	release func() // made once, so that a patch costs no allocation
 }
 
-func newPool(bytes, buffers int, released func()) *pool {
-	return &pool{bytes: bytes, room: semaphore.NewWeighted(int64(buffers)), released: released}
+func newPool(bytes, buffers int, make func(int) []byte, released func()) *pool {
+	return &pool{bytes: bytes, make: make, room: semaphore.NewWeighted(int64(buffers)), released: released}
 }
 
 // take waits until n buffers are free and returns them.
@@ -38,7 +39,7 @@ func (p *pool) take(ctx context.Context, n int) ([]*buffer, error) {
 	p.free = p.free[:cut]
 	p.mu.Unlock()
 	for len(out) < n {
-		b := &buffer{pix: make([]byte, p.bytes)}
+		b := &buffer{pix: p.make(p.bytes)}
 		b.release = func() {
 			p.put(b)
 			if p.released != nil {

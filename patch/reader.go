@@ -72,7 +72,7 @@ func NewReader(src Source, g *wsi.Grid, cfg Config) (*Reader, error) {
 	return &Reader{
 		src: src, grid: g, cfg: cfg, level: l, x: x, y: y,
 		order: visits(g, l, cfg.CacheBytes),
-		pool:  newPool(3*cfg.SizePx*cfg.SizePx, cfg.Prefetch, cfg.Released),
+		pool:  newPool(3*cfg.SizePx*cfg.SizePx, cfg.Prefetch, cfg.Buffer, cfg.Released),
 	}, nil
 }
 
