@@ -15,6 +15,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"os"
 	"time"
 
 	"bcc/fault"
@@ -61,6 +62,13 @@ type Object struct {
 // NewObject returns an object over r; close may be nil.
 func NewObject(r io.ReaderAt, size int64, close func() error) *Object {
 	return &Object{r, size, close}
+}
+
+// File returns the open file that holds the object, nil where there is none: another
+// process can be given it.
+func (o *Object) File() *os.File {
+	f, _ := o.ReaderAt.(*os.File)
+	return f
 }
 
 // Reader returns a reader of the whole object from its beginning.
