@@ -7,6 +7,7 @@ import { plural, when } from "../../lib/format.js";
 import { say } from "../../lib/say.js";
 import { write } from "../../lib/csv.js";
 import { over, progressBar, progressWords, title } from "../queue/card.js";
+import { retryButton } from "../queue/lost.js";
 import { charts } from "./charts.js";
 import { labelDrop } from "./labels.js";
 import { slideTable } from "./table.js";
@@ -22,12 +23,13 @@ export default async function cohort(place, signal, id) {
   const bar = progressBar();
   const words = h("p", { class: "progress-words" });
   const cancel = h("button", { type: "button", class: "quiet", on: { click: stop } }, "Cancel");
+  const retry = retryButton(title(summary), id, signal, (c) => { location.hash = `#/cohorts/${c.id}`; });
   const table = slideTable();
   const charted = charts(info.confidence_threshold);
   const labels = labelDrop(slides, changed);
   place.append(
     h("p", { class: "crumbs" }, h("a", { href: "#/" }, "All cohorts")),
-    h("div", { class: "row" }, head, h("span", { class: "grow" }), cancel, h("button", { type: "button", on: { click: out } }, "Save as CSV")),
+    h("div", { class: "row" }, head, h("span", { class: "grow" }), cancel, retry.node, h("button", { type: "button", on: { click: out } }, "Save as CSV")),
     facts, bar.node, words,
     charted.node,
     labels.node,
@@ -40,6 +42,7 @@ export default async function cohort(place, signal, id) {
     bar.update(summary);
     put(words, progressWords(summary));
     cancel.hidden = over(summary);
+    retry.update(n);
   }
 
   // changed draws again, at most twice a second however many events come.

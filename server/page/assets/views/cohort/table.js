@@ -2,7 +2,7 @@
 
 import { field, h, put, text } from "../../lib/dom.js";
 import { count, plural, prob, span } from "../../lib/format.js";
-import { reason } from "../queue/card.js";
+import { advice, lost, reason } from "../queue/lost.js";
 
 const rowsAtOnce = 200;
 
@@ -20,7 +20,7 @@ const columns = [
 export const tone = (prediction) => ({ "BCC": "yes", "Non-malignant": "no" })[prediction] ?? "open";
 
 function state(s) {
-  if (s.state === "failed") return [h("strong", { class: "bad" }, "failed"), ": ", h("span", { class: "break" }, reason(s))];
+  if (lost(s)) return [h("strong", { class: s.state === "failed" ? "bad" : "tag apart" }, s.state), ": ", h("span", { class: "break" }, reason(s)), advice[s.state] && h("small", { class: "soft" }, ` ${advice[s.state]}`)];
   const extra = [s.cached && "from an earlier run", ...(s.degraded ?? [])].filter(Boolean);
   const share = s.state === "running" && s.patches ? ` ${Math.floor(100 * s.patches_done / s.patches)} %` : "";
   return [s.state + share, extra.length > 0 && h("small", { class: "soft" }, ` (${extra.join("; ")})`)];
@@ -36,7 +36,7 @@ export function slideTable() {
   let all = [], by = null, down = false, limit = rowsAtOnce;
   const rows = new Map(); // by id: { tr, was }, so that a row that did not change is left alone
   const search = h("input", { type: "search", on: { input: draw } });
-  const states = choice(["pending", "running", "done", "failed", "cancelled"]);
+  const states = choice(["pending", "running", "done", "failed", "quarantined", "cancelled"]);
   const answers = choice(["BCC", "Non-malignant", "Indeterminate"]);
   const shown = h("p", { class: "soft", role: "status" });
   const body = h("tbody");

@@ -3,7 +3,7 @@
 import { field, h, put, text } from "../../lib/dom.js";
 import { problem } from "../../lib/api.js";
 import { bytes, count, fixed, span } from "../../lib/format.js";
-import { broken } from "./card.js";
+import { broken } from "./lost.js";
 import { send } from "./send.js";
 
 // item is one file. State: waiting, sending, here, failed. changed is called when

@@ -23,7 +23,7 @@ export default function cohortList(signal) {
 
   function take(summary) {
     if (cards.has(summary.id)) cards.get(summary.id).update(summary);
-    else cards.set(summary.id, card(summary, signal, take));
+    else cards.set(summary.id, card(summary, signal, add));
   }
 
   function order() {

@@ -7,7 +7,7 @@ import { count, fixed, plural, prob } from "../../lib/format.js";
 import { say } from "../../lib/say.js";
 import { tone } from "../cohort/table.js";
 import { modelCard, synthetic } from "../card.js";
-import { reason } from "../queue/card.js";
+import { advice, lost, reason } from "../queue/lost.js";
 import { fileList } from "./files.js";
 import { lesionList } from "./lesions.js";
 import { stage } from "./stage.js";
@@ -23,7 +23,7 @@ export default async function viewer(place, signal, id) {
   if (slide.state === "pending" || slide.state === "running") slide = await ended(words, signal, cohort, slide);
   if (!slide || signal.aborted) return;
   if (slide.state !== "done") {
-    put(words, slide.state === "failed" ? [h("strong", { class: "bad" }, "This slide failed: "), reason(slide)] : `This slide was ${slide.state}.`);
+    put(words, lost(slide) ? [h("strong", { class: slide.state === "failed" ? "bad" : "apart" }, slide.state === "failed" ? "This slide failed: " : "This slide is quarantined: "), reason(slide), advice[slide.state] && `. ${advice[slide.state]}`] : `This slide was ${slide.state}.`);
     return;
   }
   put(words);
