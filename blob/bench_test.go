@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"bcc/blob"
@@ -24,6 +28,43 @@ func BenchmarkFolderCreate(b *testing.B) {
 		if err := f.Create(b.Context(), fmt.Sprintf("cohorts/c/ends/%d.json", i), bytes.NewReader(end)); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// The results of a small slide: seven files and their sums, by so many workers at once.
+func BenchmarkFolderWriteSet(b *testing.B) {
+	for _, workers := range []int{1, 4} {
+		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
+			f, err := blob.Folder(b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			dir := b.TempDir()
+			for i, size := range []int{400, 900, 3000, 15_000, 40_000, 100, 2000} {
+				if err := os.WriteFile(filepath.Join(dir, fmt.Sprint("file", i)), blobtest.Bytes(uint64(i), size), 0o600); err != nil {
+					b.Fatal(err)
+				}
+			}
+			var sets atomic.Int64
+			var wg sync.WaitGroup
+			for range workers {
+				wg.Go(func() {
+					for {
+						n := sets.Add(1)
+						if n > int64(b.N) {
+							return
+						}
+						if err := blob.WriteSet(b.Context(), f, fmt.Sprintf("results/%d", n), dir); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wg.Wait()
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sets/s")
+		})
 	}
 }
 

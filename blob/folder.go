@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -33,6 +34,9 @@ const (
 type FolderStore struct {
 	dir  string
 	root *os.Root
+
+	mu    sync.Mutex
+	lasts map[string]bool // folders whose names are on the disk, those above them too
 }
 
 var _ Store = (*FolderStore)(nil)
@@ -40,7 +44,7 @@ var _ Store = (*FolderStore)(nil)
 // Folder opens the store in dir, which it makes.
 func Folder(dir string) (*FolderStore, error) {
 	staged := filepath.Join(dir, stagedDir)
-	if err := os.MkdirAll(staged, 0o777); err != nil {
+	if err := disk.MakeDir(staged, 0o777); err != nil {
 		return nil, folderError(fmt.Errorf("make store folder: %w", err))
 	}
 	root, err := os.OpenRoot(dir)
@@ -48,7 +52,7 @@ func Folder(dir string) (*FolderStore, error) {
 		return nil, folderError(fmt.Errorf("open store folder: %w", err))
 	}
 	clearStaged(staged)
-	return &FolderStore{dir, root}, nil
+	return &FolderStore{dir: dir, root: root, lasts: map[string]bool{}}, nil
 }
 
 // clearStaged takes away what killed processes left.
@@ -59,7 +63,7 @@ func clearStaged(dir string) {
 	}
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > leftAfter {
-			os.Remove(filepath.Join(dir, e.Name()))
+			os.RemoveAll(filepath.Join(dir, e.Name())) // sets lie in folders
 		}
 	}
 }
@@ -83,16 +87,25 @@ func (f *FolderStore) Create(ctx context.Context, key string, r io.Reader) error
 	}
 	// Most losers come late: they need not write anything.
 	if info, err := f.root.Lstat(key); err == nil && info.Mode().IsRegular() {
-		return fmt.Errorf("create object %s: %w", key, ErrExists)
+		return f.exists(key)
 	}
 	err := f.write(ctx, key, r, func(from, to string) error {
 		err := f.root.Link(from, to)
 		return errors.Join(err, f.root.Remove(from))
 	})
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("create object %s: %w", key, ErrExists)
+		return f.exists(key)
 	}
 	return err
+}
+
+// exists says that another was first. Whoever hears it counts on the object, and the
+// first may not have come to the sync of its name, or was killed before it.
+func (f *FolderStore) exists(key string) error {
+	if err := f.place(key, func() error { return nil }); err != nil {
+		return folderError(fmt.Errorf("create object %s: %w", key, err))
+	}
+	return fmt.Errorf("create object %s: %w", key, ErrExists)
 }
 
 // write stages what r holds and gives it its name by move.
@@ -150,23 +163,51 @@ func (f *FolderStore) place(key string, move func() error) error {
 	return disk.Sync(filepath.Join(f.dir, path.Dir(key)))
 }
 
-// makeDir makes a folder and those above it, each written into the one above it.
+// makeDir makes a folder and those above it, each written into the one above it. One
+// that is there but was not met before is written there, too: another may have made it
+// this moment, or was killed before it wrote it.
 func (f *FolderStore) makeDir(dir string) error {
 	if dir == "." {
 		return nil
 	}
-	if info, err := f.root.Stat(dir); err == nil && info.IsDir() {
+	if info, err := f.root.Stat(dir); err != nil || !info.IsDir() {
+		if err := f.makeDir(path.Dir(dir)); err != nil {
+			return err
+		}
+		if err := f.root.Mkdir(dir, 0o777); err != nil {
+			if info, again := f.root.Stat(dir); again != nil || !info.IsDir() {
+				return err // not because another was faster
+			}
+		}
+	} else if f.known(dir) {
 		return nil
-	}
-	if err := f.makeDir(path.Dir(dir)); err != nil {
+	} else if err := f.makeDir(path.Dir(dir)); err != nil {
 		return err
 	}
-	if err := f.root.Mkdir(dir, 0o777); err != nil {
-		if info, again := f.root.Stat(dir); again != nil || !info.IsDir() {
-			return err // not because another was faster
-		}
+	if err := disk.Sync(filepath.Join(f.dir, path.Dir(dir))); err != nil {
+		return err
 	}
-	return disk.Sync(filepath.Join(f.dir, path.Dir(dir)))
+	f.remember(dir)
+	return nil
+}
+
+// maxKnown is how many folders are remembered, 100 bytes each. Forgetting them costs a
+// sync for each that is met again.
+const maxKnown = 10_000
+
+func (f *FolderStore) known(dir string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lasts[dir]
+}
+
+func (f *FolderStore) remember(dir string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.lasts) >= maxKnown {
+		clear(f.lasts)
+	}
+	f.lasts[dir] = true
 }
 
 // Adopt renames the file into the store. From another file system it is copied.
@@ -184,7 +225,7 @@ func (f *FolderStore) Adopt(ctx context.Context, key, from string) error {
 		err = f.place(key, func() error { return os.Rename(from, filepath.Join(f.dir, filepath.FromSlash(key))) })
 	}
 	if err == nil {
-		return disk.Sync(filepath.Dir(from))
+		return nil // after a cut the file may be there under its old name, too
 	}
 	if !errors.Is(err, syscall.EXDEV) {
 		return folderError(fmt.Errorf("adopt file as object %s: %w", key, err))
@@ -238,7 +279,7 @@ func (f *FolderStore) Delete(_ context.Context, key string) error {
 		return err
 	}
 	err := f.root.Remove(key)
-	if err == nil {
+	if err == nil || errors.Is(err, fs.ErrNotExist) { // another may have removed it and not come to the sync
 		err = disk.Sync(filepath.Join(f.dir, path.Dir(key)))
 	}
 	if err = folderError(err); err == nil || fault.Of(err) == fault.NotFound {

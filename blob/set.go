@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -45,51 +46,75 @@ func (s Sums) Find(name string) (sum Sum, ok bool) {
 	return s.Files[i], true
 }
 
+// setPutter is a store that puts a whole set faster than one object after the other:
+// every file that sums names out of dir, and text as sums.json.
+type setPutter interface {
+	putSet(ctx context.Context, prefix, dir string, sums Sums, text []byte) error
+}
+
 // WriteSet puts every file of dir under prefix (without a slash at its end), and
 // sums.json last: before that the set is not there.
 func WriteSet(ctx context.Context, store Store, prefix, dir string) error {
-	entries, err := os.ReadDir(dir)
+	sums, err := sumsOf(dir)
 	if err != nil {
 		return fmt.Errorf("write set %s: %w", prefix, err)
-	}
-	sums := Sums{FormatVersion: sumsVersion, Files: []Sum{}}
-	for _, e := range entries {
-		if !e.Type().IsRegular() || e.Name() == sumsName || strings.Contains(e.Name(), "/") {
-			return fault.New(fault.Invalid, "write set %s: %s cannot belong to one, only files can", prefix, e.Name())
-		}
-		sum, err := putFile(ctx, store, prefix+"/"+e.Name(), filepath.Join(dir, e.Name()))
-		if err != nil {
-			return fmt.Errorf("write set: %w", err)
-		}
-		sum.Name = e.Name()
-		sums.Files = append(sums.Files, sum)
 	}
 	text, err := json.MarshalIndent(sums, "", " ")
 	if err != nil {
 		return fmt.Errorf("write set %s: %w", prefix, err)
 	}
-	if err := store.Put(ctx, prefix+"/"+sumsName, strings.NewReader(string(text))); err != nil {
+	if faster, ok := store.(setPutter); ok {
+		err = faster.putSet(ctx, prefix, dir, sums, text)
+	} else {
+		err = putEach(ctx, store, prefix, dir, sums, text)
+	}
+	if err != nil {
 		return fmt.Errorf("write set: %w", err)
 	}
 	return nil
 }
 
-// putFile puts a file and returns its sum, which is taken first: a store may read the
-// file more than once, or not to its end in one go.
-func putFile(ctx context.Context, store Store, key, path string) (Sum, error) {
-	f, err := os.Open(path)
+// sumsOf reads what is to become a set. It is read again when it is put: a store may
+// read a file more than once, or not to its end in one go.
+func sumsOf(dir string) (Sums, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return Sum{}, err
+		return Sums{}, err
 	}
-	defer f.Close()
-	sum, err := sumOf(f)
-	if err == nil {
-		_, err = f.Seek(0, io.SeekStart)
+	sums := Sums{FormatVersion: sumsVersion, Files: []Sum{}}
+	for _, e := range entries {
+		if !e.Type().IsRegular() || e.Name() == sumsName || strings.Contains(e.Name(), "/") {
+			return Sums{}, fault.New(fault.Invalid, "%s cannot belong to one, only files can", e.Name())
+		}
+		f, err := os.Open(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return Sums{}, err
+		}
+		sum, err := sumOf(f)
+		f.Close()
+		if err != nil {
+			return Sums{}, err
+		}
+		sum.Name = e.Name()
+		sums.Files = append(sums.Files, sum)
 	}
-	if err != nil {
-		return Sum{}, err
+	return sums, nil
+}
+
+// putEach puts one object after the other.
+func putEach(ctx context.Context, store Store, prefix, dir string, sums Sums, text []byte) error {
+	for _, file := range sums.Files {
+		f, err := os.Open(filepath.Join(dir, file.Name))
+		if err != nil {
+			return err
+		}
+		err = store.Put(ctx, prefix+"/"+file.Name, f)
+		f.Close()
+		if err != nil {
+			return err
+		}
 	}
-	return sum, store.Put(ctx, key, f)
+	return store.Put(ctx, prefix+"/"+sumsName, bytes.NewReader(text))
 }
 
 func sumOf(r io.Reader) (Sum, error) {
