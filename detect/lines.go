@@ -46,7 +46,7 @@ func readLines(r io.Reader, yield func(Item) error, parse func(line string) (ite
 		if !is {
 			continue
 		}
-		found = true
+		found, item.Line = true, number
 		if err := yield(item); err != nil {
 			return err
 		}

@@ -15,29 +15,35 @@ import (
 // maxManifestField is the longest path a manifest may name, PATH_MAX of Linux.
 const maxManifestField = 4096
 
-// findManifest reads the manifest at path. Paths in it are relative to its folder.
-func findManifest(ctx context.Context, path string) ([]Item, error) {
-	f, _, err := openFile(path)
+// manifest reads the manifest at path. Paths in it are relative to its folder.
+func (f *finder) manifest(ctx context.Context, path string) error {
+	file, _, err := openFile(path)
 	if err != nil {
-		return nil, fault.New(fault.Of(err), "manifest %s: %w", path, err)
+		return fault.New(fault.Of(err), "manifest %s: %w", path, err)
 	}
-	defer f.Close()
+	defer file.Close()
 	read := ReadManifest
 	if strings.EqualFold(filepath.Ext(path), ".txt") {
 		read = ReadPaths
 	}
-	var items []Item
-	err = read(untilDone{ctx, f}, func(it Item) error {
-		if !filepath.IsAbs(it.Path) {
+	err = read(untilDone{ctx, file}, func(it Item) error {
+		if !(f.addresses && IsAddress(it.Path)) && !filepath.IsAbs(it.Path) {
 			it.Path = filepath.Join(filepath.Dir(path), it.Path)
 		}
-		items = append(items, it)
-		return nil
+		it.List = path
+		return f.hand(it)
 	})
 	if err != nil {
-		return items, fault.New(fault.Of(err), "manifest %s: %w", path, err)
+		return fault.New(fault.Of(err), "manifest %s: %w", path, err)
 	}
-	return items, nil
+	return nil
+}
+
+// IsAddress reports whether text says by a scheme where a slide lies, as
+// https://host/a.tif does, and is no path.
+func IsAddress(text string) bool {
+	scheme, _, is := strings.Cut(text, "://")
+	return is && len(scheme) > 1 && strings.Trim(scheme, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+.-") == ""
 }
 
 // untilDone reads until ctx ends.
