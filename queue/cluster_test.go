@@ -34,7 +34,7 @@ func TestAClusterLosesItsLeader(t *testing.T) {
 	}
 	put(t, q, ids...)
 	for _, s := range cluster {
-		if s.JetStreamIsStreamLeader("$G", "BCC_ROUTINE") {
+		if s.JetStreamIsStreamLeader("$G", "BCC_ROUTINE_0") {
 			stopServer(s)
 			break
 		}

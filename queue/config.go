@@ -33,6 +33,10 @@ type Config struct {
 	// queue is made there, 1 to 5. Default 3 on a cluster, 1 on a single server.
 	Replicas int
 
+	// Patience is how long Open tries to reach a cluster elsewhere; default 30 s: it may
+	// be starting at the same moment. Once open it is looked for until Close.
+	Patience time.Duration
+
 	Logger     *slog.Logger          // default: nothing is logged
 	Registerer prometheus.Registerer // default: no metrics
 }
@@ -43,6 +47,9 @@ func DefaultConfig() Config { return Config{}.filled() }
 func (c Config) filled() Config {
 	if c.Lease == 0 {
 		c.Lease = 30 * time.Second
+	}
+	if c.Patience == 0 {
+		c.Patience = 30 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -62,6 +69,9 @@ func (c Config) Validate() error {
 	}
 	if c.Lease < 0 || c.Lease > 0 && c.Lease < 100*time.Millisecond || c.Lease > time.Hour {
 		bad("queue: lease %v, want 100ms to 1h", c.Lease)
+	}
+	if c.Patience < 0 {
+		bad("queue: patience %v, want more than none", c.Patience)
 	}
 	if c.Replicas < 0 || c.Replicas > 5 {
 		bad("queue: %d replicas, want 1 to 5", c.Replicas)

@@ -1,12 +1,51 @@
 package queue
 
 import (
+	"context"
+	"errors"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"bcc/fault"
 )
+
+// join connects and opens the streams. A cluster elsewhere may not be up yet, or may
+// elect its leaders: that is tried until Config.Patience is over.
+func (q *Queue) join(ctx context.Context) error {
+	deadline := time.Now().Add(q.cfg.Patience)
+	for try := 1; ; try++ {
+		err := q.joinOnce(ctx)
+		left := time.Until(deadline)
+		if err == nil || q.local != nil || left <= 0 || ctx.Err() != nil ||
+			fault.Of(err) != fault.Unavailable || errors.Is(err, nats.ErrAuthorization) {
+			return err
+		}
+		q.log.Warn("queue not reached, trying again", "servers", places(q.cfg.URL), "try", try, "left", left.Round(time.Second), "err", err)
+		if err := (pause{rest: min(left, joinEvery)}).sleep(ctx, q.closing); err != nil {
+			return err
+		}
+	}
+}
+
+// joinEvery is the rest between two tries to join a cluster.
+const joinEvery = time.Second
+
+// joinOnce goes on from where the last try came to.
+func (q *Queue) joinOnce(ctx context.Context) (err error) {
+	if q.conn == nil {
+		if q.conn, err = q.connect(); err != nil {
+			return err
+		}
+		if q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncMaxPending(maxUnacknowledged)); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, 4*patience)
+	defer cancel()
+	return q.openStreams(ctx)
+}
 
 // connect joins the server inside the process or the cluster elsewhere.
 func (q *Queue) connect() (*nats.Conn, error) {
@@ -27,7 +66,7 @@ func (q *Queue) connect() (*nats.Conn, error) {
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			q.log.Info("queue found again")
-			q.bell.ring()
+			q.wakeAll()
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			q.log.Warn("queue connection", "err", err)

@@ -16,11 +16,12 @@ import (
 )
 
 // How much the queue in this process may keep: jobs name slides and hold none, so a
-// million of them fit.
+// million of them fit. The rows share what the hand-backs and the parts leave.
 const (
 	maxStoreBytes  = 4 << 30
 	maxMemoryBytes = 64 << 20 // nothing of ours is kept in memory only
-	maxLaneBytes   = 1 << 30
+	maxNoteBytes   = 64 << 20
+	maxPartBytes   = 256 << 20
 )
 
 // embedded is a NATS server inside this process, alone in its folder.
@@ -28,7 +29,7 @@ type embedded struct {
 	dir     string
 	options *server.Options
 	log     *serverLog
-	before  []string // lanes that had jobs on the disk before it was started
+	before  []string // streams that had jobs on the disk before it was started
 	unlock  func()
 	ending  chan struct{} // closed by close
 	mended  chan struct{} // closed when mend has ended
@@ -154,16 +155,13 @@ func (q *Queue) Addr() string {
 	return q.local.current().Addr().String()
 }
 
-// filled returns the lanes for which jobs lie in the folder.
+// filled returns the streams for which something lies in the folder.
 func filled(dir string) []string {
 	var names []string
-	for _, name := range streamNames {
-		blocks, _ := filepath.Glob(filepath.Join(streamDir(dir, name), "msgs", "*.blk"))
-		for _, b := range blocks {
-			if info, err := os.Stat(b); err == nil && info.Size() > 0 {
-				names = append(names, name)
-				break
-			}
+	blocks, _ := filepath.Glob(filepath.Join(streamDir(dir, "*"), "msgs", "*.blk"))
+	for _, b := range blocks {
+		if info, err := os.Stat(b); err == nil && info.Size() > 0 {
+			names = append(names, filepath.Base(filepath.Dir(filepath.Dir(b))))
 		}
 	}
 	return names

@@ -23,23 +23,21 @@ func (q *Queue) free(ctx context.Context) error {
 	if q.local == nil || q.cfg.Listen != "" {
 		return nil
 	}
-	var held []lane
+	var held []*row
 	for _, l := range q.lanes {
-		info, err := l.consumer.Info(ctx)
-		if err != nil {
-			return unavailable(err, "count the leases of lane "+string(l.name))
-		}
-		if info.NumAckPending > 0 {
-			held = append(held, l)
+		for _, r := range l.rows {
+			if r.consumer.CachedInfo().NumAckPending > 0 { // as it was found
+				held = append(held, r)
+			}
 		}
 	}
 	if len(held) == 0 {
 		return nil
 	}
 	for _, lease := range []time.Duration{noLease, q.cfg.Lease} {
-		for _, l := range held {
-			if _, err := l.setLease(ctx, lease); err != nil {
-				return unavailable(err, "free the jobs of lane "+string(l.name))
+		for _, r := range held {
+			if _, err := r.setLease(ctx, lease); err != nil {
+				return unavailable(err, "free the jobs of row "+r.name)
 			}
 		}
 		if lease == noLease {

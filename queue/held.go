@@ -22,6 +22,7 @@ import (
 // a Return or Again may in that case free a job that another has just taken.
 type held struct {
 	q       *Queue
+	row     *row
 	id      string
 	ack     string // the subject of what we say about the job
 	note    string // the subject under which its hand-backs are noted
@@ -72,7 +73,7 @@ func (h *held) Again(ctx context.Context, after time.Duration) error {
 		if err := h.say(ctx, "-NAK"); err != nil {
 			return err
 		}
-		h.q.wake()
+		h.q.wake(h.row, 0)
 		return nil
 	}
 	return h.say(ctx, fmt.Sprintf(`-NAK {"delay":%d}`, after.Nanoseconds()))
@@ -93,7 +94,7 @@ func (h *held) Return(ctx context.Context) error {
 	if err := h.say(ctx, "-NAK"); err != nil {
 		return err
 	}
-	h.q.wake()
+	h.q.wake(h.row, 0)
 	return nil
 }
 

@@ -23,7 +23,7 @@ type metrics struct {
 
 var (
 	waitingDesc = prometheus.NewDesc("bcc_queue_jobs_waiting", "Jobs that were never taken.", []string{"lane"}, nil)
-	leasedDesc  = prometheus.NewDesc("bcc_queue_jobs_leased", "Jobs that were taken and are not done, those handed back included.", nil, nil)
+	leasedDesc  = prometheus.NewDesc("bcc_queue_jobs_leased", "Jobs that were taken and are not done, those handed back included.", []string{"lane"}, nil)
 )
 
 func newMetrics(r prometheus.Registerer, q *Queue) (*metrics, error) {
@@ -42,7 +42,7 @@ func newMetrics(r prometheus.Registerer, q *Queue) (*metrics, error) {
 		Name: "bcc_queue_wait_seconds", Help: "Time that jobs lay on the queue before they were taken the first time.",
 		Buckets: prometheus.ExponentialBuckets(0.01, 4, 12), // to 12 h
 	}, []string{"lane"})
-	for _, l := range []Lane{Urgent, Routine} { // a rate needs a zero to begin with
+	for _, l := range lanes { // a rate needs a zero to begin with
 		m.puts.WithLabelValues(string(l))
 		m.taken.WithLabelValues(string(l))
 		m.waited.WithLabelValues(string(l))
@@ -96,17 +96,15 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	m.waited.Collect(ch)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	b, err := m.queue.Backlog(ctx)
+	n, err := m.queue.count(ctx)
 	if err != nil {
 		if !errors.Is(err, errClosed) {
 			m.queue.log.Warn("queue not counted", "err", err)
 		}
 		return
 	}
-	gauge := func(d *prometheus.Desc, n int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(n), labels...)
+	for _, l := range lanes {
+		ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(n[l].waiting), string(l))
+		ch <- prometheus.MustNewConstMetric(leasedDesc, prometheus.GaugeValue, float64(n[l].leased), string(l))
 	}
-	gauge(waitingDesc, b.Urgent, string(Urgent))
-	gauge(waitingDesc, b.Routine, string(Routine))
-	gauge(leasedDesc, b.Leased)
 }

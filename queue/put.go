@@ -27,7 +27,7 @@ const (
 // Busy: the queue is full. Unavailable: the server does not answer.
 func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
 	for _, j := range jobs {
-		if err := j.validate(); err != nil {
+		if err := j.Validate(); err != nil {
 			return err
 		}
 	}
@@ -37,9 +37,6 @@ func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
 	for start := 0; start < len(jobs); start += putPart {
 		part := jobs[start:min(start+putPart, len(jobs))]
 		kept, err := q.putPart(ctx, part)
-		if kept > 0 {
-			q.wake()
-		}
 		if err != nil {
 			return fmt.Errorf("%d of %d jobs kept: %w", start+kept, len(jobs), err)
 		}
@@ -49,6 +46,12 @@ func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
 
 // putPart sends all jobs, then waits for each.
 func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
+	last := map[*row]uint64{} // the number of the last job that each row has kept
+	defer func() {
+		for r, number := range last {
+			q.wake(r, number)
+		}
+	}()
 	sent := make([]jetstream.PubAckFuture, 0, len(jobs))
 	for _, j := range jobs {
 		ack, err := q.js.PublishMsgAsync(message(q, j), append(onlyOnce(j), jetstream.WithStallWait(patience))...)
@@ -60,48 +63,53 @@ func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for i, ack := range sent {
-		err = q.acknowledged(ctx, ack, tick)
+		stored, err := q.acknowledged(ctx, ack, tick)
 		for err != nil && isInProcess(err) { // somebody puts the same job: until it is there or not
 			time.Sleep(20 * time.Millisecond)
-			_, err = q.js.PublishMsg(ctx, message(q, jobs[i]), onlyOnce(jobs[i])...)
+			stored, err = q.js.PublishMsg(ctx, message(q, jobs[i]), onlyOnce(jobs[i])...)
 		}
 		if err != nil && !isThere(err) {
 			return kept, q.putFailed(jobs[i], err)
 		}
-		if err == nil {
-			q.met.put(jobs[i].Lane)
+		kept++
+		r := q.rowOf(jobs[i])
+		if err != nil { // it is there, and nobody may have been told
+			stored = &jetstream.PubAck{Duplicate: true}
 		}
-		kept, err = kept+1, nil
+		last[r] = max(last[r], stored.Sequence)
+		if !stored.Duplicate {
+			q.met.put(r.lane)
+		}
 	}
 	return kept, nil
 }
 
 // acknowledged waits for the next job to be acknowledged. Its time begins with the one
 // before: a slow disk is slow, not silent.
-func (q *Queue) acknowledged(ctx context.Context, ack jetstream.PubAckFuture, tick *time.Ticker) error {
+func (q *Queue) acknowledged(ctx context.Context, ack jetstream.PubAckFuture, tick *time.Ticker) (*jetstream.PubAck, error) {
 	for begun := time.Now(); ; {
 		select {
-		case <-ack.Ok():
-			return nil
+		case a := <-ack.Ok():
+			return a, nil
 		case err := <-ack.Err():
-			return err
+			return nil, err
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil, ctx.Err()
 		case <-q.closing:
-			return errClosed
+			return nil, errClosed
 		case <-tick.C:
 			if err := q.broken(); err != nil {
-				return err
+				return nil, err
 			}
 			if time.Since(begun) > 2*patience {
-				return errors.New("the server is silent")
+				return nil, errors.New("the server is silent")
 			}
 		}
 	}
 }
 
 func message(q *Queue, j Job) *nats.Msg {
-	return &nats.Msg{Subject: q.prefix(j.Lane) + j.ID, Data: j.Data}
+	return &nats.Msg{Subject: q.rowOf(j).prefix + j.ID, Data: j.Data}
 }
 
 // onlyOnce has the server refuse a job while one of its ID is there, and drop it
@@ -118,20 +126,4 @@ func (q *Queue) putFailed(j Job, err error) error {
 		return err
 	}
 	return fault.Hint(err, "is the queue's server up? The same jobs may be put again")
-}
-
-func (q *Queue) prefix(name Lane) string {
-	for _, l := range q.lanes {
-		if l.name == name {
-			return l.prefix
-		}
-	}
-	return "" // validated
-}
-
-// wake tells all takers, on all machines, to look. Where the word is lost they look
-// after a second.
-func (q *Queue) wake() {
-	q.bell.ring() // ours at once
-	q.conn.Publish(wakeSubject, nil)
 }

@@ -17,6 +17,7 @@ package queue
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"sync"
 	"time"
@@ -39,7 +40,8 @@ type Queue struct {
 	local *embedded // nil: the cluster is elsewhere
 	conn  *nats.Conn
 	js    jetstream.JetStream
-	lanes []lane           // in the order they are taken from
+	name  string           // of this process, in words to others
+	lanes []*lane          // in the order of Take
 	notes jetstream.Stream // how often which job was handed back
 	bell  *bell
 	inbox *nats.Subscription // of answers to ask; whoever has the bell's turn uses it
@@ -52,14 +54,14 @@ type Queue struct {
 
 // Open opens the queue in a folder or joins the cluster at a URL. A folder that
 // another process has is Busy, one that lost jobs Corrupt, a cluster that does not
-// answer within some seconds Unavailable. Once open, a lost cluster is looked for
-// until Close; meanwhile the methods return Unavailable.
+// answer for Config.Patience Unavailable. Once open, a lost cluster is looked for until
+// Close; meanwhile the methods return Unavailable.
 func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	cfg = cfg.filled()
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	q := &Queue{cfg: cfg, log: cfg.Logger, bell: newBell(), closing: make(chan struct{})}
+	q := &Queue{cfg: cfg, log: cfg.Logger, name: rand.Text(), lanes: newLanes(), bell: newBell(), closing: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			q.Close()
@@ -70,21 +72,13 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 			return nil, err
 		}
 	}
-	if q.conn, err = q.connect(); err != nil {
-		return nil, err
-	}
-	if q.js, err = jetstream.New(q.conn, jetstream.WithPublishAsyncMaxPending(maxUnacknowledged)); err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 4*patience)
-	defer cancel()
-	if err = q.openStreams(ctx); err != nil {
+	if err = q.join(ctx); err != nil {
 		return nil, err
 	}
 	if err = q.free(ctx); err != nil {
 		return nil, err
 	}
-	if _, err = q.conn.Subscribe(wakeSubject, func(*nats.Msg) { q.bell.ring() }); err != nil {
+	if _, err = q.conn.Subscribe(wakeSubject, q.woken); err != nil {
 		return nil, unavailable(err, "listen for new jobs")
 	}
 	if q.met, err = newMetrics(cfg.Registerer, q); err != nil {

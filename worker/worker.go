@@ -37,7 +37,7 @@ import (
 
 // Queue gives jobs: queue.Queue.
 type Queue interface {
-	Take(ctx context.Context) (*queue.Lease, error)
+	Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, error)
 }
 
 // Fetcher brings slides from addresses, inside allowed lists: fetch.Fetcher.
