@@ -35,8 +35,8 @@ func median(values []float64) float64 {
 	return (v[(n-1)/2] + v[n/2]) / 2
 }
 
-// cpuSeconds returns the processor time that this process has used on all cores.
-func cpuSeconds() float64 {
+// CPUSeconds returns the processor time that this process has used on all cores.
+func CPUSeconds() float64 {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0

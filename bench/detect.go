@@ -79,18 +79,18 @@ func (d Detect) Run(ctx context.Context) (DetectFigures, error) {
 
 	var engine, walk, ratio, engineCPU, walkCPU []float64
 	for round := range d.Rounds {
-		start := cpuSeconds()
+		start := CPUSeconds()
 		bare, err := d.engine(ctx, warm.took)
 		if err != nil {
 			return f, err
 		}
-		engineCPU = append(engineCPU, (cpuSeconds()-start)/float64(bare.patches)*1e3)
-		start = cpuSeconds()
+		engineCPU = append(engineCPU, (CPUSeconds()-start)/float64(bare.patches)*1e3)
+		start = CPUSeconds()
 		w, err := d.walk(ctx, filepath.Join(dir, fmt.Sprint(round)))
 		if err != nil {
 			return f, err
 		}
-		walkCPU = append(walkCPU, (cpuSeconds()-start)/float64(w.patches)*1e3)
+		walkCPU = append(walkCPU, (CPUSeconds()-start)/float64(w.patches)*1e3)
 		engine, walk, ratio = append(engine, bare.rate()), append(walk, w.rate()), append(ratio, w.rate()/bare.rate())
 		f.InferenceS, f.BesidesS = w.timing.InferenceS, w.took.Seconds()-w.timing.InferenceS
 	}

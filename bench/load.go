@@ -101,7 +101,7 @@ func (l Load) Run(ctx context.Context) (LoadFigures, error) {
 	s.begin = time.Now()
 	s.from = s.begin.Add(seconds(l.WarmS))
 	s.until = s.from.Add(seconds(l.Seconds))
-	cpu := cpuSeconds()
+	cpu := CPUSeconds()
 	var parts []*tally
 	if l.Rate > 0 {
 		parts = s.open(ctx)
@@ -113,7 +113,7 @@ func (l Load) Run(ctx context.Context) (LoadFigures, error) {
 	}
 	f := s.sum(parts)
 	f.Requests = s.sent(parts)
-	f.ClientCPU = (cpuSeconds() - cpu) * 1e3 / float64(max(f.Requests, 1))
+	f.ClientCPU = (CPUSeconds() - cpu) * 1e3 / float64(max(f.Requests, 1))
 	return f, nil
 }
 

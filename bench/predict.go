@@ -160,13 +160,13 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 	var engine, engineCPU, one, served, look []float64
 	sides := make([]side, len(targets))
 	for range p.Rounds {
-		cpu := cpuSeconds()
+		cpu := CPUSeconds()
 		alone, err := p.engine(ctx)
 		if err != nil {
 			return nil, err
 		}
 		rate := alone.rate()
-		engine, engineCPU = append(engine, rate), append(engineCPU, (cpuSeconds()-cpu)*1e3/float64(max(alone.patches, 1)))
+		engine, engineCPU = append(engine, rate), append(engineCPU, (CPUSeconds()-cpu)*1e3/float64(max(alone.patches, 1)))
 		if clients == 1 {
 			for _, m := range []struct {
 				into *[]float64

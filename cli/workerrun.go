@@ -172,7 +172,7 @@ func (w *labourer) close() error {
 // workerModel is the running engine as workers know it.
 func (e *engine) workerModel(j *judge, gauges *telemetry.Gauges) worker.Model {
 	return worker.Model{
-		Detect: j.cfg, Scorer: timed{e, gauges}, Runners: len(e.runners),
+		Detect: j.cfg, Scorer: timed{e, gauges}, Urgent: timed{e.Urgent(), gauges}, Runners: len(e.runners),
 		Devices: strings.Split(e.devices(), ","), Degraded: e.Degraded,
 	}
 }
