@@ -3,6 +3,8 @@ package cohort
 import (
 	"slices"
 	"time"
+
+	"bcc/queue"
 )
 
 // book is one cohort in memory. The ledger's lock guards it.
@@ -16,6 +18,8 @@ type book struct {
 	cancelling bool      // cancelled.json is being written: no end counts meanwhile
 	submitting bool      // its jobs are being put on the queue
 	looked     time.Time // into the store, the last time
+	seen       time.Time // by us, the first time: clocks of servers may differ by hours
+	patience   time.Time // until then another server may be putting its jobs on the queue
 	words      []string
 
 	followers map[*follower]struct{}
@@ -29,6 +33,9 @@ type line struct {
 	scored  int
 	heard   time.Time // of a Running slide's worker, the last time
 	end     *End
+
+	void    int  // so many ends of it do not count
+	foreign bool // it has an end which says nothing to this version of the program
 }
 
 // maxWords bounds the list of what is said about a cohort's results.
@@ -45,6 +52,9 @@ func newBook(m Manifest) *book {
 	}
 	return b
 }
+
+// row is that of the queue in which the cohort's jobs stand.
+func (b *book) row() int { return max(b.Row, 0) % queue.Rows }
 
 // over reports whether every slide has come to its end.
 func (b *book) over() bool { return b.counts.Pending+b.counts.Running == 0 }
@@ -73,7 +83,7 @@ func (b *book) set(i int, l line) {
 // was news.
 func (b *book) finish(i int, e *End) bool {
 	l := b.lines[i]
-	if l.state.Final() || b.cancelling {
+	if l.state.Final() || b.cancelling || e.generation < l.void {
 		return false
 	}
 	l.state, l.end = e.State, e
@@ -82,25 +92,73 @@ func (b *book) finish(i int, e *End) bool {
 	} else {
 		l.planned = l.scored // nothing more is to come
 	}
-	for _, w := range e.Degraded {
+	b.say(e.Degraded...)
+	b.set(i, l)
+	return true
+}
+
+// say adds words about the cohort's results.
+func (b *book) say(words ...string) {
+	for _, w := range words {
 		if len(b.words) < maxWords && !slices.Contains(b.words, w) {
 			b.words = append(b.words, w)
 		}
 	}
+}
+
+// estrange says that the i-th slide has an end which cannot be read here. It counts
+// as waiting; no job is put for it.
+func (b *book) estrange(i int, e *End) {
+	l := b.lines[i]
+	if l.state.Final() || l.foreign {
+		return
+	}
+	l.foreign, l.state = true, Pending
+	b.say(e.Degraded...)
 	b.set(i, l)
-	return true
+}
+
+// void says that an end does not count. It reports whether the slide had it.
+func (b *book) void(r endRef) bool {
+	if r.index >= len(b.lines) || r.generation < b.lines[r.index].void {
+		return false
+	}
+	l := b.lines[r.index]
+	l.void = r.generation + 1
+	had := l.end != nil && l.end.generation <= r.generation
+	if had || l.foreign {
+		l = line{state: Pending, planned: -1, void: l.void}
+		if b.cancelled {
+			l = line{state: Cancelled, void: l.void}
+		}
+	}
+	b.set(r.index, l)
+	return had
+}
+
+// take gives the slides the ends that were found in the store.
+func (b *book) take(ends map[int]*End) {
+	for i, e := range ends {
+		switch {
+		case i >= len(b.lines):
+		case e.State.Final():
+			b.finish(i, e)
+		default:
+			b.estrange(i, e)
+		}
+	}
 }
 
 // cancel makes every slide Cancelled whose end is not one of those that count.
 func (b *book) cancel(counts map[int]*End) {
 	b.cancelling, b.cancelled = false, true
 	for i := range b.lines {
-		if e := counts[i]; e != nil {
+		if e := counts[i]; e != nil && e.State.Final() {
 			b.finish(i, e)
 			continue
 		}
 		l := b.lines[i]
-		b.set(i, line{state: Cancelled, planned: l.scored, scored: l.scored})
+		b.set(i, line{state: Cancelled, planned: l.scored, scored: l.scored, void: l.void})
 	}
 }
 
@@ -132,6 +190,7 @@ type tally struct {
 	patches Patches
 	left    int // patches known to be left, of slides without an end
 	unsized int // slides without an end of which the patches are not known
+	foreign int // slides with an end that cannot be read: no job is put for them
 	spent   Cost
 
 	sized        int // slides of which they are known
@@ -154,6 +213,9 @@ func (t *tally) add(l line, sign int) {
 		t.counts.Quarantined += sign
 	case Cancelled:
 		t.counts.Cancelled += sign
+	}
+	if l.foreign {
+		t.foreign += sign
 	}
 	t.patches.Planned += sign * max(l.planned, 0)
 	t.patches.Done += sign * l.scored

@@ -2,6 +2,7 @@ package cohort
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -48,6 +49,37 @@ func (l *Ledger) Cancel(ctx context.Context, id string) error {
 	l.say(cohortTopic(id, wordCancelled), nil)
 	l.log.Info("cohort cancelled", "cohort_id", id)
 	return nil
+}
+
+// cancelled returns nil where the cohort has not been cancelled. Where the record is
+// damaged, the ends that are there now count, and it is written anew.
+func (s shelf) cancelled(ctx context.Context, id string) (*cancelled, error) {
+	var c cancelled
+	err := s.read(ctx, cancelledKey(id), maxEndsBytes, &c)
+	switch {
+	case missing(err):
+		return nil, nil
+	case foreign(err) && c.Ended != nil:
+		return &c, nil
+	case damaged(err) || foreign(err):
+	default:
+		return &c, err
+	}
+	s.tell("cancelled", cancelledKey(id), err)
+	c = cancelled{FormatVersion: FormatVersion, At: time.Now().UTC(), Ended: []int{}}
+	refs, listed := s.refs(ctx, endsPrefix(id))
+	if listed != nil {
+		return nil, listed
+	}
+	for _, r := range refs {
+		c.Ended = append(c.Ended, r.index)
+	}
+	slices.Sort(c.Ended)
+	c.Ended = slices.Compact(c.Ended)
+	if foreign(err) {
+		return &c, nil // it is not ours to write over
+	}
+	return &c, s.put(ctx, cancelledKey(id), c)
 }
 
 // strike makes a book's slides Cancelled as c says.

@@ -26,7 +26,7 @@ type Desk struct {
 
 // NewDesk returns a desk over the ledger's store and queue.
 func NewDesk(store blob.Store, wire Wire) *Desk {
-	return &Desk{shelf: shelf{store}, wire: wire, tasks: map[string]*told{}}
+	return &Desk{shelf: shelf{store: store}, wire: wire, tasks: map[string]*told{}}
 }
 
 // ErrOver says that there is nothing to be done: the slide has its end, or its
@@ -55,7 +55,7 @@ func newJob(m *Manifest, i int) queue.Job {
 	if err != nil {
 		panic(err) // nothing in it can fail to be encoded
 	}
-	return queue.Job{ID: SlideID(m.ID, i), Lane: m.Priority, Data: data}
+	return queue.Job{ID: SlideID(m.ID, i), Lane: m.Priority, Row: max(m.Row, 0) % queue.Rows, Data: data}
 }
 
 // Begin reads a job. ErrOver: there is nothing to do. Corrupt: it is no job of this
@@ -117,18 +117,12 @@ func (d *Desk) End(ctx context.Context, t Task, e End) error {
 	if e.Degraded == nil {
 		e.Degraded = []string{}
 	}
-	err := d.shelf.create(ctx, endKey(t.Cohort, t.Index), e)
-	if exists(err) {
-		var first *End
-		if first, err = d.shelf.end(ctx, t.Cohort, t.Index); first != nil {
-			e = *first
-		}
-	}
+	e, err := d.shelf.createEnd(ctx, t.Cohort, t.Index, e)
 	if err != nil {
 		return err
 	}
 	d.forget(t)
-	d.say(t, wordEnd, word{Index: t.Index, End: &e})
+	d.say(t, wordEnd, word{Index: t.Index, End: &e, Generation: e.generation})
 	return nil
 }
 

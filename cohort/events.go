@@ -39,6 +39,8 @@ type word struct {
 	Planned int  `json:"planned"` // -1: not known
 	Scored  int  `json:"scored"`
 	End     *End `json:"end,omitempty"`
+
+	Generation int `json:"generation,omitempty"` // of End
 }
 
 // hear takes in a word about a cohort.
@@ -88,6 +90,7 @@ func (l *Ledger) heard(b *book, what string, w word, now time.Time) {
 		if w.End == nil || !w.End.State.Final() {
 			return
 		}
+		w.End.generation = w.Generation
 		l.finish(b, w.Index, w.End, now)
 		return
 	default:

@@ -95,7 +95,7 @@ func order(a, b *book) int {
 		}
 		return 1
 	}
-	return cmp.Or(a.Submitted.Compare(b.Submitted), cmp.Compare(a.ID, b.ID))
+	return cmp.Or(a.seen.Compare(b.seen), cmp.Compare(a.ID, b.ID))
 }
 
 // before returns what goes before b.
@@ -157,20 +157,26 @@ func (l *Ledger) priced(c Cost) Cost {
 func (l *Ledger) all() *tally {
 	t := l.gone
 	for _, b := range l.open {
-		t.merge(&b.tally)
+		t.merge(&b.tally, 1)
 	}
 	return &t
 }
 
-// merge adds what another tally knows of slides and what they took.
-func (t *tally) merge(o *tally) {
-	t.left += o.left
-	t.unsized += o.unsized
-	t.sized += o.sized
-	t.sum += o.sum
-	t.squares += o.squares
-	t.spent.Patches += o.spent.Patches
-	t.spent.ComputeS += o.spent.ComputeS
-	t.counts.Pending += o.counts.Pending
-	t.counts.Running += o.counts.Running
+// merge adds what another tally knows of slides and what they took, or takes it away
+// (sign -1).
+func (t *tally) merge(o *tally, sign int) {
+	t.left += sign * o.left
+	t.unsized += sign * o.unsized
+	t.sized += sign * o.sized
+	t.sum += float64(sign) * o.sum
+	t.squares += float64(sign) * o.squares
+	t.spent.Patches += sign * o.spent.Patches
+	t.spent.ComputeS += float64(sign) * o.spent.ComputeS
+	t.counts.Submitted += sign * o.counts.Submitted
+	t.counts.Pending += sign * o.counts.Pending
+	t.counts.Running += sign * o.counts.Running
+	t.counts.Done += sign * o.counts.Done
+	t.counts.Failed += sign * o.counts.Failed
+	t.counts.Quarantined += sign * o.counts.Quarantined
+	t.counts.Cancelled += sign * o.counts.Cancelled
 }

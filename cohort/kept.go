@@ -42,6 +42,16 @@ func (k *kept) add(b *book) {
 	}
 }
 
+func (k *kept) drop(id string) {
+	e := k.at[id]
+	if e == nil {
+		return
+	}
+	k.order.Remove(e)
+	delete(k.at, id)
+	k.slides -= len(e.Value.(*book).lines)
+}
+
 func (l *Ledger) keptBook(id string) (*book, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -49,15 +59,19 @@ func (l *Ledger) keptBook(id string) (*book, bool) {
 	return b, b != nil
 }
 
+// remembered returns a cohort's book where it is in memory.
+func (l *Ledger) remembered(id string) *book {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if b := l.open[id]; b != nil {
+		return b
+	}
+	return l.kept.get(id)
+}
+
 // find returns a cohort's book, from the store where it is not in memory.
 func (l *Ledger) find(ctx context.Context, id string) (*book, error) {
-	l.mu.Lock()
-	b := l.open[id]
-	if b == nil {
-		b = l.kept.get(id)
-	}
-	l.mu.Unlock()
-	if b != nil {
+	if b := l.remembered(id); b != nil {
 		return b, nil
 	}
 	b, err := l.load(ctx, id)
@@ -66,13 +80,9 @@ func (l *Ledger) find(ctx context.Context, id string) (*book, error) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if other := l.open[id]; other != nil { // heard of meanwhile
-		return other, nil
-	}
-	if b.over() {
+	if l.open[id] == nil && b.over() {
 		l.kept.add(b)
-	} else {
-		l.open[id] = b // another server's
+		return b, nil
 	}
-	return b, nil
+	return l.arrived(b), nil // another server's, or heard of meanwhile
 }

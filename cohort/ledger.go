@@ -49,6 +49,11 @@ type Config struct {
 	// look at them. Default 60,000: about 50 MB.
 	Kept int
 
+	// Check reads an object below patches/ and says whether it is whole: Corrupt is
+	// dropped by Repair, NotFound is gone, Unsupported is of another version and stays.
+	// The worker owns the format. Default nil: they are not looked at.
+	Check func(ctx context.Context, key string) error
+
 	Logger     *slog.Logger          // default nil: nobody hears
 	Registerer prometheus.Registerer // default nil: no metrics
 }
@@ -82,11 +87,12 @@ type Ledger struct {
 	shelf shelf
 	log   *slog.Logger
 
-	ctx   context.Context // ends with Close; guards what was started here, not calls
-	stop  context.CancelFunc
-	wg    sync.WaitGroup
-	mute  []func()      // end listening
-	kicks chan struct{} // cap 1: something is in woken
+	ctx     context.Context // ends with Close; guards what was started here, not calls
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+	mute    []func() // end listening
+	damaged *prometheus.CounterVec
+	kicks   chan struct{} // cap 1: something is in woken
 
 	mu      sync.Mutex
 	open    map[string]*book  // with slides that have no end
@@ -94,7 +100,10 @@ type Ledger struct {
 	closed  map[string]closed // over, without them
 	workers map[string]WorkerState
 	meter   meter
-	gone    tally // of cohorts that are over: what their slides took
+	started bool                 // Open has read what there is
+	gone    tally                // of cohorts that are over: what their slides took
+	unread  map[string]unread    // cannot be read
+	orphans map[string]time.Time // marked, without a manifest, since
 
 	wokenMu sync.Mutex // taken after mu
 	woken   map[string]struct{}
@@ -109,11 +118,13 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		return nil, fault.New(fault.Invalid, "ledger: %w", err)
 	}
 	l := &Ledger{
-		cfg: cfg, shelf: shelf{cfg.Store}, log: cfg.Logger,
+		cfg: cfg, log: cfg.Logger, damaged: newDamaged(),
 		kicks: make(chan struct{}, 1),
 		open:  map[string]*book{}, kept: newKept(cfg.Kept), closed: map[string]closed{},
 		woken: map[string]struct{}{}, workers: map[string]WorkerState{},
+		unread: map[string]unread{}, orphans: map[string]time.Time{},
 	}
+	l.shelf = shelf{cfg.Store, l.foundDamaged}
 	if l.log == nil {
 		l.log = slog.New(slog.DiscardHandler)
 	}
@@ -139,7 +150,7 @@ func (l *Ledger) start(ctx context.Context) error {
 	if err := l.scan(ctx); err != nil {
 		return err
 	}
-	if err := l.requeue(ctx); err != nil {
+	if _, err := l.requeue(ctx, true); err != nil {
 		return err
 	}
 	if err := l.register(); err != nil {
@@ -160,61 +171,6 @@ func (l *Ledger) Close() error {
 	}
 	l.wg.Wait()
 	return nil
-}
-
-// Submit takes a cohort: it fills in ID, Submitted, FormatVersion and, where it is
-// empty, Priority. When it returns, the cohort is in the store and its jobs are on
-// the queue. Invalid: the manifest makes no sense.
-func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
-	now := time.Now().UTC()
-	m.FormatVersion, m.ID, m.Submitted = FormatVersion, NewID(), now
-	if m.Priority == "" {
-		m.Priority = queue.Routine
-	}
-	if err := m.validate(l.cfg.MaxSlides, now); err != nil {
-		return Manifest{}, err
-	}
-	m.Slides = slices.Clone(m.Slides)
-	b := newBook(m)
-	b.submitting = true
-
-	// The mark goes first: a cohort without one would be found by nobody.
-	if err := l.cfg.Store.Put(ctx, openKey(m.ID), strings.NewReader("")); err != nil {
-		return Manifest{}, err
-	}
-	if err := l.shelf.create(ctx, manifestKey(m.ID), m); err != nil {
-		_ = l.cfg.Store.Delete(context.WithoutCancel(ctx), openKey(m.ID)) // else it goes within the hour, see scan
-		return Manifest{}, err
-	}
-	l.mu.Lock()
-	l.open[m.ID] = b // before the jobs: the first may end at once
-	l.mu.Unlock()
-	l.say(cohortTopic(m.ID, wordNew), nil)
-
-	err := l.putJobs(ctx, b)
-	l.mu.Lock()
-	b.submitting = false
-	l.mu.Unlock()
-	if err != nil {
-		// Nobody was told of it, and a client that tries again makes another.
-		cancelled := l.Cancel(context.WithoutCancel(ctx), m.ID)
-		return Manifest{}, errors.Join(err, cancelled)
-	}
-	l.log.Info("cohort submitted", "cohort_id", m.ID, "slides", len(m.Slides), "priority", m.Priority)
-	return m, nil
-}
-
-// putJobs puts a job on the queue for each slide without an end.
-func (l *Ledger) putJobs(ctx context.Context, b *book) error {
-	l.mu.Lock()
-	jobs := make([]queue.Job, 0, len(b.lines))
-	for i, line := range b.lines {
-		if !line.state.Final() {
-			jobs = append(jobs, newJob(&b.Manifest, i))
-		}
-	}
-	l.mu.Unlock()
-	return l.cfg.Queue.Put(ctx, jobs...)
 }
 
 // say tells a word; that it may be lost is what rescans are for.
@@ -262,7 +218,8 @@ func (l *Ledger) summary(b *book, o *outlook) Summary {
 	}
 }
 
-// Summaries returns the cohorts of an owner, or all, the newest first.
+// Summaries returns the cohorts of an owner, or all, the newest first. Among all are
+// those that cannot be read: nothing is known of them but what Degraded says.
 func (l *Ledger) Summaries(_ context.Context, owner string, all bool) ([]Summary, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -276,6 +233,11 @@ func (l *Ledger) Summaries(_ context.Context, owner string, all bool) ([]Summary
 	for id, c := range l.closed {
 		if l.open[id] == nil && (all || c.Owner == owner) {
 			list = append(list, c.Summary)
+		}
+	}
+	for id, u := range l.unread {
+		if all { // nobody knows whose they are
+			list = append(list, u.summary(id))
 		}
 	}
 	slices.SortFunc(list, func(a, b Summary) int {

@@ -74,6 +74,8 @@ type End struct {
 	ComputeS      float64   `json:"compute_s"` // its share of the worker's time, which slides walked at once divide
 	Ended         time.Time `json:"ended"`
 	Worker        string    `json:"worker"`
+
+	generation int // which of its ends; stands in the object's name
 }
 
 // Problem is why a slide failed or was quarantined, or what an attempt at it met.

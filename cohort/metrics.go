@@ -10,7 +10,7 @@ import (
 type gauges struct {
 	ledger *Ledger
 
-	slides, cohorts, left, drain, rate, workers, compute, cost *prometheus.Desc
+	account, slides, cohorts, left, drain, rate, workers, compute, cost *prometheus.Desc
 }
 
 func newGauges(l *Ledger) *gauges {
@@ -19,6 +19,7 @@ func newGauges(l *Ledger) *gauges {
 	}
 	return &gauges{
 		ledger:  l,
+		account: desc("bcc_cohort_slides", "Slides of all cohorts, by where they stand; submitted is the sum of the others.", "state"),
 		slides:  desc("bcc_backlog_slides", "Slides of unfinished cohorts without an end.", "state"),
 		cohorts: desc("bcc_cohorts", "Cohorts kept account of.", "state"),
 		left:    desc("bcc_backlog_patches", "Patches left, guessed for slides that were not looked at yet."),
@@ -31,7 +32,7 @@ func newGauges(l *Ledger) *gauges {
 }
 
 func (g *gauges) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.slides, g.cohorts, g.left, g.drain, g.rate, g.workers, g.compute, g.cost} {
+	for _, d := range []*prometheus.Desc{g.account, g.slides, g.cohorts, g.left, g.drain, g.rate, g.workers, g.compute, g.cost} {
 		to <- d
 	}
 }
@@ -39,15 +40,24 @@ func (g *gauges) Describe(to chan<- *prometheus.Desc) {
 func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	load, workers := g.ledger.Load(), len(g.ledger.Workers())
 	g.ledger.mu.Lock()
-	open, over, spent := len(g.ledger.open), len(g.ledger.closed), g.ledger.priced(g.ledger.all().spent)
+	all := g.ledger.all()
+	open, over, unread, spent := len(g.ledger.open), len(g.ledger.closed), len(g.ledger.unread), g.ledger.priced(all.spent)
 	g.ledger.mu.Unlock()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(g.account, float64(all.counts.Submitted), "submitted")
+	for state, n := range map[State]int{
+		Pending: all.counts.Pending, Running: all.counts.Running, Done: all.counts.Done,
+		Failed: all.counts.Failed, Quarantined: all.counts.Quarantined, Cancelled: all.counts.Cancelled,
+	} {
+		gauge(g.account, float64(n), string(state))
 	}
 	gauge(g.slides, float64(load.SlidesWaiting), "pending")
 	gauge(g.slides, float64(load.SlidesRunning), "running")
 	gauge(g.cohorts, float64(open), "open")
 	gauge(g.cohorts, float64(over), "over")
+	gauge(g.cohorts, float64(unread), "unreadable")
 	gauge(g.left, float64(load.Patches))
 	gauge(g.drain, load.Drain.Seconds())
 	gauge(g.rate, load.PatchesPerS)
@@ -58,14 +68,27 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
+func newDamaged() *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "bcc_damaged_records_total", Help: "Records of cohorts that were found damaged.",
+	}, []string{"record"})
+}
+
+// foundDamaged takes down that a record is damaged.
+func (l *Ledger) foundDamaged(record, key string, err error) {
+	l.damaged.WithLabelValues(record).Inc()
+	l.log.Error("a damaged record was found", "record", record, "key", key, "error", err)
+}
+
 func (l *Ledger) register() error {
 	if l.cfg.Registerer == nil {
 		return nil
 	}
-	g := newGauges(l)
-	if err := l.cfg.Registerer.Register(g); err != nil {
-		return fmt.Errorf("ledger's metrics: %w", err)
+	for _, c := range []prometheus.Collector{newGauges(l), l.damaged} {
+		if err := l.cfg.Registerer.Register(c); err != nil {
+			return fmt.Errorf("ledger's metrics: %w", err)
+		}
+		l.mute = append(l.mute, func() { l.cfg.Registerer.Unregister(c) })
 	}
-	l.mute = append(l.mute, func() { l.cfg.Registerer.Unregister(g) })
 	return nil
 }
