@@ -19,7 +19,7 @@ import (
 
 func TestOnACluster(t *testing.T) {
 	t.Parallel()
-	queuetest.Exercise(t, func(t *testing.T, lease time.Duration) *queue.Queue {
+	queuetest.Exercise(t, func(t *testing.T, lease time.Duration) queuetest.Queue {
 		return open(t, queue.Config{URL: addresses(startCluster(t)), Lease: lease})
 	})
 }

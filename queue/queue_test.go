@@ -12,14 +12,14 @@ import (
 
 func TestInsideTheProcess(t *testing.T) {
 	t.Parallel()
-	queuetest.Exercise(t, func(t *testing.T, lease time.Duration) *queue.Queue {
+	queuetest.Exercise(t, func(t *testing.T, lease time.Duration) queuetest.Queue {
 		return open(t, queue.Config{Dir: t.TempDir(), Lease: lease})
 	})
 }
 
 func TestOnAServerElsewhere(t *testing.T) {
 	t.Parallel()
-	queuetest.Exercise(t, func(t *testing.T, lease time.Duration) *queue.Queue {
+	queuetest.Exercise(t, func(t *testing.T, lease time.Duration) queuetest.Queue {
 		return open(t, queue.Config{URL: startServer(t, t.TempDir(), -1).ClientURL(), Lease: lease})
 	})
 }

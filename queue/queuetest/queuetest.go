@@ -1,5 +1,5 @@
 // Package queuetest tells whether a queue keeps what package queue promises,
-// wherever its server runs.
+// wherever its server runs. Memory is one without a server, for simulations.
 //
 // In: a function that opens queues. Out: test failures. It starts no server.
 package queuetest
@@ -16,8 +16,20 @@ import (
 	"bcc/queue"
 )
 
+// Queue is what keeps the promises: queue.Queue, Memory.
+type Queue interface {
+	Put(ctx context.Context, jobs ...queue.Job) error
+	Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, error)
+	Backlog(ctx context.Context) (queue.Backlog, error)
+	Tell(topic string, data []byte) error
+	Listen(topic string, f func(topic string, data []byte)) (stop func(), err error)
+	Close() error
+}
+
+var _ Queue = (*queue.Queue)(nil)
+
 // Open opens a queue that is empty and closes it with the test.
-type Open func(t *testing.T, lease time.Duration) *queue.Queue
+type Open func(t *testing.T, lease time.Duration) Queue
 
 // Exercise runs the suite. Leases of its queues are long unless a test waits for
 // their end.
@@ -25,6 +37,13 @@ func Exercise(t *testing.T, open Open) {
 	for name, test := range map[string]func(*testing.T, Open){
 		"a job is given once and gone when done":           givenOnce,
 		"urgent jobs go first, then the oldest":            urgentFirst,
+		"a Put that has returned is seen":                  seen,
+		"whoever names lanes takes from those":             chosen,
+		"takers of other lanes hide nothing":               hideNothing,
+		"rows take turns":                                  turns,
+		"a full row keeps no other waiting":                fair,
+		"what was handed back goes first in its row only":  returnedInRow,
+		"parts are counted by themselves":                  parts,
 		"a job of an ID that is there is dropped":          sameID,
 		"Take wakes when a job is put":                     wakes,
 		"Take ends with its context and takes nothing":     takeEnds,
@@ -52,7 +71,7 @@ func job(lane queue.Lane, id string) queue.Job {
 	return queue.Job{ID: id, Lane: lane, Data: []byte("data of " + id)}
 }
 
-func put(t *testing.T, q *queue.Queue, jobs ...queue.Job) {
+func put(t *testing.T, q Queue, jobs ...queue.Job) {
 	t.Helper()
 	if err := q.Put(t.Context(), jobs...); err != nil {
 		t.Fatal(err)
@@ -60,11 +79,11 @@ func put(t *testing.T, q *queue.Queue, jobs ...queue.Job) {
 }
 
 // take takes a job that must be there at once, or within a look.
-func take(t *testing.T, q *queue.Queue) *queue.Lease {
+func take(t *testing.T, q Queue, lanes ...queue.Lane) *queue.Lease {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	l, err := q.Take(ctx)
+	l, err := q.Take(ctx, lanes...)
 	if err != nil {
 		t.Fatalf("take: %v", err)
 	}
@@ -72,11 +91,11 @@ func take(t *testing.T, q *queue.Queue) *queue.Lease {
 }
 
 // nothing asserts that no job can be taken for a while.
-func nothing(t *testing.T, q *queue.Queue, during time.Duration) {
+func nothing(t *testing.T, q Queue, during time.Duration, lanes ...queue.Lane) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), during)
 	defer cancel()
-	if l, err := q.Take(ctx); err == nil {
+	if l, err := q.Take(ctx, lanes...); err == nil {
 		t.Fatalf("took %s, want nothing", l.ID)
 	} else if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
@@ -98,7 +117,7 @@ func wantKind(t *testing.T, err error, kind fault.Kind) {
 }
 
 // wantBacklog waits for it: a cluster counts a moment late.
-func wantBacklog(t *testing.T, q *queue.Queue, want queue.Backlog) {
+func wantBacklog(t *testing.T, q Queue, want queue.Backlog) {
 	t.Helper()
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		got, err := q.Backlog(t.Context())
@@ -124,22 +143,6 @@ func givenOnce(t *testing.T, open Open) {
 	ok(t, l.Done(t.Context()))
 	ok(t, l.Done(t.Context())) // whoever is not sure says it again
 	wantBacklog(t, q, queue.Backlog{})
-}
-
-func urgentFirst(t *testing.T, open Open) {
-	q := open(t, long)
-	put(t, q, job(queue.Routine, "r1"), job(queue.Urgent, "u1"), job(queue.Routine, "r2"), job(queue.Urgent, "u2"))
-	time.Sleep(100 * time.Millisecond) // the server gives a job a moment after it has acknowledged it
-	for _, want := range []string{"u1", "u2", "r1"} {
-		if l := take(t, q); l.ID != want {
-			t.Fatalf("took %s, want %s", l.ID, want)
-		}
-	}
-	put(t, q, job(queue.Urgent, "u3"))
-	time.Sleep(100 * time.Millisecond)
-	if l := take(t, q); l.ID != "u3" {
-		t.Fatalf("took %s while u3 waits", l.ID)
-	}
 }
 
 func sameID(t *testing.T, open Open) {
@@ -405,9 +408,13 @@ func refused(t *testing.T, open Open) {
 		{ID: "a", Lane: ""},
 		{ID: "a", Lane: "fast"},
 		{ID: "a", Lane: queue.Routine, Data: huge},
+		{ID: "a", Lane: queue.Routine, Row: -1},
+		{ID: "a", Lane: queue.Routine, Row: queue.Rows},
 	} {
 		wantKind(t, q.Put(t.Context(), job(queue.Routine, "good"), j), fault.Invalid)
 	}
+	_, err := q.Take(t.Context(), queue.Urgent, "fast")
+	wantKind(t, err, fault.Invalid)
 	for _, topic := range []string{"", ".", "a.", "a b", "a.*", "a.>"} {
 		wantKind(t, q.Tell(topic, nil), fault.Invalid)
 	}
