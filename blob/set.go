@@ -124,7 +124,7 @@ func sumOf(r io.Reader) (Sum, error) {
 }
 
 // ReadSums returns what belongs to a set; NotFound where it is not there or not
-// complete.
+// complete, Unsupported where a later version of the program wrote it.
 func ReadSums(ctx context.Context, store Store, prefix string) (Sums, error) {
 	text, err := Read(ctx, store, prefix+"/"+sumsName, maxSums)
 	if err != nil {
@@ -133,6 +133,9 @@ func ReadSums(ctx context.Context, store Store, prefix string) (Sums, error) {
 	var sums Sums
 	if err := json.Unmarshal(text, &sums); err != nil {
 		return Sums{}, fault.New(fault.Corrupt, "read set %s: %w", prefix, err)
+	}
+	if sums.FormatVersion > sumsVersion {
+		return Sums{}, fault.New(fault.Unsupported, "read set %s: format version %d, this program reads %d", prefix, sums.FormatVersion, sumsVersion)
 	}
 	if sums.FormatVersion != sumsVersion {
 		return Sums{}, fault.New(fault.Corrupt, "read set %s: format version %d, want %d", prefix, sums.FormatVersion, sumsVersion)
