@@ -18,22 +18,39 @@ const maxPause = time.Minute
 // retries reports whether the same work may succeed later: the table of fault says so.
 func retries(err error) bool { return fault.Of(err).Meaning().Retry }
 
-// errAway marks what failed because the store does not answer, or is full: that is no
-// fault of the slide, and does not count as an attempt at it.
-var errAway = errors.New("the store is not there")
+// What failed because the store does not answer, or is full, and because this machine
+// has no room or no device any more: no fault of the slide, and no attempt at it.
+var (
+	errAway = errors.New("the store is not there")
+	errHere = errors.New("this machine cannot do it now")
+)
 
 // ofStore marks err where the store is away. A nil err stays nil.
-func ofStore(err error) error {
+func ofStore(err error) error { return unavailable(err, errAway) }
+
+// ofMachine marks err, met after the slide was opened, where something of this machine
+// is full or gone. A nil err stays nil.
+func ofMachine(err error) error {
+	if errors.Is(err, errAway) {
+		return err
+	}
+	return unavailable(err, errHere)
+}
+
+func unavailable(err, mark error) error {
 	if err == nil || fault.Of(err) != fault.Unavailable {
 		return err
 	}
-	return away{err}
+	return marked{err, mark}
 }
 
-type away struct{ error }
+type marked struct {
+	error
+	mark error
+}
 
-func (a away) Unwrap() error        { return a.error }
-func (a away) Is(target error) bool { return target == errAway }
+func (m marked) Unwrap() error        { return m.error }
+func (m marked) Is(target error) bool { return target == m.mark }
 
 // awayWords are said while the store is away: until it has answered, or for so long
 // after it was asked the last time.
@@ -62,14 +79,12 @@ func inWords(err error) error {
 	return err
 }
 
-// failed is the end of a slide that err kept from its result.
-func failed(err error) cohort.End {
+// problem says why a slide has no result.
+func problem(err error) cohort.Problem {
 	kind := fault.Of(err)
 	code := kind.Meaning().Status
 	if errors.Is(err, fetch.ErrRefused) {
 		code = http.StatusForbidden
 	}
-	return cohort.End{State: cohort.Failed, Problem: &cohort.Problem{
-		Kind: kind.String(), Code: code, Message: err.Error(), Hint: fault.HintOf(err),
-	}}
+	return cohort.Problem{Kind: kind.String(), Code: code, Message: err.Error(), Hint: fault.HintOf(err)}
 }

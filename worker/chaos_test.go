@@ -100,7 +100,7 @@ func TestUnderChaosEverySlideEndsOnceAndAsInAQuietRun(t *testing.T) {
 		case cohort.EventSlide:
 			ended[e.Slide.Index]++
 		case cohort.EventCohort, cohort.EventSnapshot:
-			if c := e.Summary.Counts; c.Submitted != c.Pending+c.Running+c.Done+c.Failed+c.Cancelled || c.Submitted != len(slides) {
+			if c := e.Summary.Counts; c.Submitted != c.Pending+c.Running+c.Done+c.Failed+c.Quarantined+c.Cancelled || c.Submitted != len(slides) {
 				t.Errorf("%+v do not add up", c)
 			}
 		}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"bcc/blob"
-	"bcc/cohort"
 	"bcc/fault"
 	"bcc/report"
 )
@@ -47,15 +46,20 @@ func (w *Worker) kept(ctx context.Context, key string) (report.Result, bool) {
 }
 
 // compute walks the slide and keeps its result in the store.
-func (w *Worker) compute(ctx context.Context, p plan, src *source, t cohort.Task) (report.Result, error) {
+func (w *Worker) compute(ctx context.Context, p plan, src *source, job *walk) (report.Result, error) {
 	dir, err := os.MkdirTemp(w.cfg.Scratch, scratchMark+"result-*")
 	if err != nil {
 		return report.Result{}, scratchError(err)
 	}
 	defer os.RemoveAll(dir)
-	r, err := p.examiner.Detect(ctx, src.Source, dir, watcher{w, t})
+	var r report.Result
+	if p.whole {
+		r, err = p.examiner.Detect(ctx, src.Source, dir, watcher{w, job.task})
+	} else {
+		r, err = w.conduct(ctx, p, src, job, dir)
+	}
 	if err != nil {
-		return r, err
+		return r, ofMachine(err)
 	}
 	if err := ctx.Err(); err != nil {
 		return r, context.Cause(ctx)

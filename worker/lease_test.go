@@ -14,11 +14,11 @@ import (
 	"bcc/worker"
 )
 
-func TestASlideThatTakesTheProcessWithItFailsInTheEnd(t *testing.T) {
+func TestASlideThatTakesTheProcessWithItIsQuarantinedInTheEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	m := w.submit(t, queue.Routine, w.upload(t, "a", paint(t, 0)))
-	for range 3 { // workers that took it and were never heard of again
+	for range 20 { // workers that took it and were never heard of again
 		l, err := w.queue.Take(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -27,9 +27,9 @@ func TestASlideThatTakesTheProcessWithItFailsInTheEnd(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.start(t, func(c *worker.Config) { c.Attempts = 3 })
+	w.start(t)
 	s := w.wait(t, m, 0)
-	if s.State != cohort.Failed || s.End.Attempts != 4 || !strings.Contains(s.End.Problem.Message, "begun 3 times") {
+	if s.State != cohort.Quarantined || s.End.Attempts != 21 || !strings.Contains(s.End.Problem.Message, "begun 20 times") {
 		t.Errorf("%+v with %+v", s.End, s.End.Problem)
 	}
 }

@@ -21,7 +21,13 @@ type metrics struct {
 	steps    *prometheus.HistogramVec // by step
 	read     prometheus.Histogram
 	walking  prometheus.Gauge
+	slots    prometheus.Gauge
 	level    prometheus.Gauge
+
+	shards    *prometheus.CounterVec // by end
+	offers    *prometheus.CounterVec // by lane
+	parts     *prometheus.CounterVec // by end
+	shardTook prometheus.Histogram
 
 	looks    *prometheus.CounterVec // by end
 	lookTook prometheus.Histogram
@@ -32,6 +38,27 @@ type metrics struct {
 const (
 	durable = "durable"
 	direct  = "direct"
+)
+
+// What becomes of shards.
+const (
+	shardMade      = "made"       // scored here, and kept
+	shardFound     = "found"      // in the store before the slide was begun
+	shardPoisoned  = "poisoned"   // did not fit its checksum, and was dropped
+	shardTakenOver = "taken_over" // another took too long: begun here too
+	shardLostRace  = "lost_race"  // scored here, but another's was kept first
+	shardStopped   = "stopped"    // another's was kept before it was through here
+)
+
+// What becomes of part jobs: shards of slides that others conduct.
+const (
+	partScored   = "scored"
+	partOver     = "over" // it was made already, or is not wanted any more
+	partLost     = "lease_lost"
+	partReturned = "returned" // the worker stops
+	partAgain    = "retried"
+	partForeign  = "foreign" // for another model or version
+	partDropped  = "dropped" // left to its conductor
 )
 
 // newMetrics registers the metrics, or takes those that another worker of this
@@ -65,6 +92,11 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.steps = histogram("bcc_step_seconds", "Time of the steps of a walk.", slow, "step")
 	m.read = histogram("bcc_decode_seconds", "Time of reading a patch: what of it had to be decoded, and scaling.", fine).WithLabelValues().(prometheus.Histogram)
 	m.walking = gauge("bcc_slides_walking", "Slides being walked in this process.")
+	m.slots = gauge("bcc_slide_slots", "Slides that this process may walk at once, the place for urgent ones left out.")
+	m.shards = counter("bcc_shards_total", "Shards of slides by what became of them here.", "end")
+	m.offers = counter("bcc_shard_offers_total", "Shards offered to other workers.", "lane")
+	m.parts = counter("bcc_part_jobs_total", "Shards of slides that others conduct, taken from the queue, by what became of them.", "end")
+	m.shardTook = histogram("bcc_shard_seconds", "Time of scoring a shard.", slow).WithLabelValues().(prometheus.Histogram)
 	m.level = gauge("bcc_degrade_level", "What routine slides give up: 0 nothing, 1 overlap, 2 also what a coarse pass finds unsuspicious.")
 	m.looks = counter("bcc_looks_total", "Small pictures by how they were answered.", "end")
 	m.lookTook = histogram("bcc_look_seconds", "Time of looking at a small picture, results from memory left out.", fast).WithLabelValues().(prometheus.Histogram)

@@ -22,6 +22,11 @@ type Model struct {
 	// nil: detect.New over Scorer or Urgent.
 	Examine func(cfg detect.Config) (Examiner, error)
 
+	// Rows says what the scorer's rows follow from: the digest of the network that runs,
+	// and which of its outputs is taken. Rows in the store are found by it. Default:
+	// Detect.Model.SHA256, that of the whole bundle.
+	Rows string
+
 	Runners int      // patches of Detect.Patch.SizePx are scored by so many at once
 	Devices []string // where, for people
 	// Degraded says in words what of it is not as it should be now: a lost device.
@@ -35,6 +40,14 @@ func (m Model) words() []string {
 		return nil
 	}
 	return m.Degraded()
+}
+
+// rows is what the scorer's rows follow from.
+func (m Model) rows() string {
+	if m.Rows != "" {
+		return m.Rows
+	}
+	return m.Detect.Model.SHA256
 }
 
 // open returns a detector of the model whose steps are measured.

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -25,11 +26,18 @@ var (
 type walk struct {
 	task cohort.Task
 	stop context.CancelCauseFunc
+
+	// Of whole slides only.
+	id     string          // tells this attempt from others
+	slot   context.Context // of the slot that does it
+	parts  []queue.Lane    // what its hands may take while they wait
+	effort effort
+	hands  sync.WaitGroup
 }
 
 // Run takes jobs and does them until ctx ends. Then it takes no more, stops what it
-// walks and hands it back to the queue: nothing is lost but the time. It returns when
-// all has stopped, or, with an error, when Config.Drain is over.
+// walks and hands it back to the queue: nothing is lost but shards that were begun.
+// It returns when all has stopped, or, with an error, when Config.Drain is over.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := os.MkdirAll(w.cfg.Scratch, 0o777); err != nil {
 		return fault.New(fault.Unavailable, "make scratch folder: %w", err)
@@ -42,17 +50,18 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer deaf()
 
 	var wg sync.WaitGroup
-	for range w.cfg.Jobs {
-		wg.Go(func() { w.serve(ctx) })
+	s := &slots{w: w, ctx: ctx, wg: &wg}
+	if w.cfg.Jobs > 0 {
+		s.resize(w.cfg.Jobs)
+	} else {
+		s.resize(firstSlots)
+		wg.Go(func() { s.adapt(ctx) })
 	}
+	wg.Go(func() { w.serve(ctx, ctx, urgentOnly) })
 	wg.Go(func() { w.greet(ctx) })
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); wg.Wait() }()
-	select {
-	case <-stopped: // ctx has ended
-		return nil
-	case <-ctx.Done():
-	}
+	<-ctx.Done()
 	select {
 	case <-stopped:
 		return nil
@@ -61,107 +70,84 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 }
 
-// serve does one job after the other.
-func (w *Worker) serve(ctx context.Context) {
-	for ctx.Err() == nil {
-		lease, err := w.queue.Take(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				w.log.Warn("take a job", "error", err)
-				sleep(ctx, time.Second)
-			}
-			continue
-		}
-		w.job(ctx, lease)
-	}
+// afterwards returns a context for what has to be told also when ctx has ended: it
+// ends a while later.
+func (w *Worker) afterwards(ctx context.Context) (after context.Context, release func()) {
+	after, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(w.cfg.Drain, cancel) })
+	return after, func() { stop(); cancel() }
 }
 
-// job does one job and tells the queue and the desk how it went. What has to be told
-// is told also when ctx has ended.
-func (w *Worker) job(ctx context.Context, l *queue.Lease) {
+// job does the job of a slide and tells the queue and the desk how it went.
+func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 	begun := time.Now()
-	after, release := context.WithCancel(context.WithoutCancel(ctx))
+	after, release := w.afterwards(ctx)
 	defer release()
-	defer context.AfterFunc(ctx, func() { // bounds what is told after the end
-		time.AfterFunc(w.cfg.Drain, release)
-	})()
-
-	t, err := w.desk.Begin(ctx, l.Data)
 	log := w.log.With("job_id", l.ID, "attempt", l.Attempt)
-	if err == nil || errors.Is(err, cohort.ErrOver) {
-		w.away.Store(0) // the store was asked, and answered
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, cohort.ErrOver):
-		w.told(log, l.Done(after))
-		return
-	case ctx.Err() != nil:
-		w.told(log, l.Return(after))
-		return
-	case retries(err): // only the store was asked
-		w.awaitStore(ctx, log, err)
-		w.told(log, l.Return(after))
-		return
-	default:
-		log.Error("a job that cannot be read is dropped", "error", err)
-		w.told(log, l.Done(after))
+	t, ok := w.take(ctx, after, log, l)
+	if !ok {
 		return
 	}
-
-	end, err := w.attempt(ctx, l, t)
-	cause := err
-	switch {
-	case err == nil:
-	case errors.Is(err, errLost):
-		w.desk.Leave(t)
-		return
-	case errors.Is(err, errCancelled):
-		w.desk.Leave(t)
-		w.metrics.slides.WithLabelValues(string(cohort.Cancelled)).Inc()
-		w.told(log, l.Done(after))
-		return
-	case ctx.Err() != nil:
-		w.desk.Back(t)
-		w.told(log, l.Return(after))
-		return
-	case errors.Is(err, errAway):
-		w.desk.Back(t)
-		w.awaitStore(ctx, log, err)
-		w.told(log, l.Return(after))
-		return
-	case retries(err) && l.Attempt < w.cfg.Attempts:
-		wait := pause(w.cfg.Pause, l.Attempt)
-		log.Warn("a slide is tried again", "kind", fault.Of(err).String(), "wait", wait, "error", err)
-		w.metrics.retries.WithLabelValues(fault.Of(err).String()).Inc()
-		w.desk.Back(t)
-		w.told(log, l.Again(after, wait))
-		return
-	default:
+	job := &walk{task: t, id: rand.Text()[:8], slot: ctx, parts: parts, effort: effort{share: &w.share}}
+	defer job.hands.Wait() // one may be at a shard of another slide yet
+	end, err := w.attempt(ctx, l, job)
+	if err != nil {
 		sha := end.SHA256
-		end = failed(err)
+		var over bool
+		if end, over = w.fate(ctx, after, log, l, t, err); !over {
+			return
+		}
 		end.SHA256 = sha
 	}
-
 	end.Attempts, end.Worker = l.Attempt, w.cfg.ID
-	end.TookS = time.Since(begun).Seconds()
+	end.TookS, end.ComputeS = time.Since(begun).Seconds(), job.effort.seconds()
 	if err := w.desk.End(after, t, end); err != nil { // the result stays; the next attempt finds it
 		w.desk.Back(t)
-		w.awaitStore(ctx, log, err)
+		w.await(ctx, log, err)
 		w.told(log, l.Return(after))
 		return
 	}
 	w.metrics.slides.WithLabelValues(string(end.State)).Inc()
 	w.metrics.took.WithLabelValues(string(end.State)).Observe(end.TookS)
-	if cause != nil {
-		log = log.With("error", cause)
+	if err != nil {
+		log = log.With("error", err)
 	}
 	log.Info("slide ended", "state", end.State, "cached", end.Cached, "patches", end.Patches, "took", time.Since(begun))
 	w.told(log, l.Done(after))
 }
 
-// awaitStore lets some time go by, less than the lease, because the store is away.
-func (w *Worker) awaitStore(ctx context.Context, log *slog.Logger, err error) {
+// take reads the job; ok is false where there is nothing to be done about it here.
+func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lease) (t cohort.Task, ok bool) {
+	t, err := w.desk.Begin(ctx, l.Data)
+	if err == nil || errors.Is(err, cohort.ErrOver) {
+		w.away.Store(0) // the store was asked, and answered
+	}
+	switch {
+	case err == nil:
+		return t, true
+	case errors.Is(err, cohort.ErrOver):
+		w.told(log, l.Done(after))
+	case ctx.Err() != nil:
+		w.told(log, l.Return(after))
+	case retries(err): // only the store was asked
+		w.await(ctx, log, err)
+		w.told(log, l.Return(after))
+	case fault.Of(err) == fault.Unsupported: // others may be of its version
+		w.foreign.Do(func() { log.Error("jobs of another version are left to workers that read them", "error", err) })
+		w.told(log, l.Again(after, foreignPause))
+	default:
+		log.Error("a job that cannot be read is dropped", "error", err)
+		w.told(log, l.Done(after))
+	}
+	return t, false
+}
+
+// foreignPause is how long a job rests that a worker of another version took. It is
+// long, because it counts as an attempt.
+const foreignPause = 5 * time.Minute
+
+// await lets some time go by, less than the lease, because the store is away.
+func (w *Worker) await(ctx context.Context, log *slog.Logger, err error) {
 	log.Warn("the store is away, a slide waits", "error", err)
 	w.away.Store(time.Now().UnixNano())
 	w.metrics.retries.WithLabelValues("store_away").Inc()
@@ -178,61 +164,24 @@ func (w *Worker) told(log *slog.Logger, err error) {
 
 // attempt walks the slide while it keeps the lease. errLost, errCancelled: somebody
 // else has it, nobody wants it.
-func (w *Worker) attempt(ctx context.Context, l *queue.Lease, t cohort.Task) (end cohort.End, err error) {
-	if l.Attempt > w.cfg.Attempts {
-		// Each time it went without a word: it takes the process with it.
-		return end, fault.New(fault.Internal, "begun %d times and never came to its end", l.Attempt-1)
+func (w *Worker) attempt(ctx context.Context, l *queue.Lease, job *walk) (end cohort.End, err error) {
+	if l.Attempt > maxDeliveries {
+		return end, errSilent
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	me := &walk{t, stop}
-	w.mu.Lock()
-	w.walks[me] = struct{}{}
-	w.mu.Unlock()
+	job.stop = stop
 	w.metrics.walking.Inc()
-	share := w.share.begin()
-	beaten := make(chan struct{})
-	over, finish := context.WithCancel(ctx)
-	go func() {
-		defer close(beaten)
-		w.beat(over, l, stop)
-	}()
-	defer func() {
-		finish()
-		<-beaten
-		w.metrics.walking.Dec()
-		end.ComputeS = share().Seconds()
-		w.mu.Lock()
-		delete(w.walks, me)
-		w.mu.Unlock()
-		if c := context.Cause(ctx); err != nil && (errors.Is(c, errLost) || errors.Is(c, errCancelled)) {
-			err = c
-		}
-	}()
-	end, err = w.walk(ctx, t)
+	defer w.metrics.walking.Dec()
+	job.effort.resume()
+	defer job.effort.pause()
+	err = w.hold(ctx, l, job, func(ctx context.Context) error {
+		return guard(w.log.With("slide_id", job.task.SlideID), func() (err error) {
+			end, err = w.walk(ctx, job)
+			return err
+		})
+	})
 	return end, inWords(err)
-}
-
-// beat keeps the lease until ctx ends, and stops the walk where it is lost.
-func (w *Worker) beat(ctx context.Context, l *queue.Lease, stop context.CancelCauseFunc) {
-	tick := time.NewTicker(w.cfg.Lease / 3)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return
-		}
-		switch err := l.Beat(ctx); {
-		case err == nil || ctx.Err() != nil:
-		case fault.Of(err) == fault.NotFound:
-			w.log.Warn("the lease of a job is lost", "job_id", l.ID)
-			stop(errLost)
-			return
-		default: // it may be kept yet: the lease knows when it is over
-			w.log.Warn("keep the lease of a job", "job_id", l.ID, "error", err)
-		}
-	}
 }
 
 // cancel stops the walks of a cohort.

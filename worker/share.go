@@ -45,3 +45,28 @@ func (s *share) walking() int {
 	defer s.mu.Unlock()
 	return s.busy
 }
+
+// effort is a slide's part of the worker's time: while it is paused none of it counts.
+type effort struct {
+	share *share
+	end   func() time.Duration // nil: paused
+	spent time.Duration
+}
+
+func (e *effort) resume() {
+	if e.end == nil {
+		e.end = e.share.begin()
+	}
+}
+
+func (e *effort) pause() {
+	if e.end != nil {
+		e.spent += e.end()
+		e.end = nil
+	}
+}
+
+// add adds seconds of others.
+func (e *effort) add(s float64) { e.spent += time.Duration(s * float64(time.Second)) }
+
+func (e *effort) seconds() float64 { return e.spent.Seconds() }

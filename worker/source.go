@@ -33,6 +33,11 @@ func (w *Worker) open(ctx context.Context, t cohort.Task) (*source, error) {
 			return nil, err
 		}
 	}
+	return w.openStored(ctx, sha, t.Slide.Parameters)
+}
+
+// openStored opens a slide that lies in the store.
+func (w *Worker) openStored(ctx context.Context, sha string, p cohort.Parameters) (*source, error) {
 	o, err := w.store.Open(ctx, slideKey(sha))
 	if err != nil && fault.Of(err) == fault.NotFound {
 		return nil, fault.Hint(fault.New(fault.NotFound, "the slide is not in the store"), "send it again")
@@ -42,7 +47,7 @@ func (w *Worker) open(ctx context.Context, t cohort.Task) (*source, error) {
 	}
 	return &source{
 		Source: detect.Source{
-			ReaderAt: stored{o}, Size: o.Size, Name: neutral(sha), MPP: scale(t.Slide.Parameters),
+			ReaderAt: stored{o}, Size: o.Size, Name: neutral(sha), MPP: scale(p),
 			SHA256: func() (string, error) { return sha, nil },
 		},
 		object: o, sha256: sha,
@@ -102,5 +107,5 @@ func scratchError(err error) error {
 	if p, ok := errors.AsType[*os.PathError](err); ok {
 		err = p.Err // clients read it: our folders are not for them
 	}
-	return fault.Hint(fault.New(fault.Unavailable, "write to the scratch folder: %w", err), "the disk may be full")
+	return ofMachine(fault.Hint(fault.New(fault.Unavailable, "write to the scratch folder: %w", err), "the disk may be full"))
 }

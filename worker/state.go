@@ -19,7 +19,7 @@ func (w *Worker) State() cohort.WorkerState {
 	s := cohort.WorkerState{
 		ID: w.cfg.ID, Host: host,
 		Devices: append([]string{}, w.model.Devices...), Runners: w.model.Runners,
-		Jobs: w.cfg.Jobs, Busy: w.share.walking(), PatchesPerS: w.pace.rate(),
+		Jobs: int(w.slots.Load()), Busy: w.share.walking(), PatchesPerS: w.pace.rate(),
 		Started: w.started, Seen: time.Now().UTC(),
 		Degraded: append([]string{}, w.model.words()...),
 		Version:  w.model.Detect.Program.Version,

@@ -2,26 +2,19 @@ package worker
 
 import (
 	"context"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"bcc/cohort"
 	"bcc/detect"
-	"bcc/fault"
 	"bcc/queue"
 	"bcc/report"
 )
 
 // walk brings a slide to its end. Where it fails, the end holds what is known of the
-// slide. It never panics: a slide must not take the others down.
-func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.log.Error("a walk broke down", "slide_id", t.SlideID, "panic", p, "stack", string(debug.Stack()))
-			err = fault.New(fault.Internal, "the program broke down on this slide: %v", p)
-		}
-	}()
+// slide.
+func (w *Worker) walk(ctx context.Context, job *walk) (end cohort.End, err error) {
+	t := job.task
 	src, err := w.open(ctx, t)
 	if err != nil {
 		return end, err
@@ -47,7 +40,7 @@ func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err e
 			return found(end, full.key, r, true), nil
 		}
 	}
-	leave, err := w.once.enter(ctx, now.key)
+	leave, err := w.once.enter(ctx, string(t.Priority)+now.key) // an urgent one does not wait for a routine one
 	if err != nil {
 		return end, err
 	}
@@ -58,7 +51,7 @@ func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err e
 	for _, what := range now.gaveUp {
 		w.metrics.degraded.WithLabelValues(what).Inc()
 	}
-	r, err := w.compute(ctx, now, src, t)
+	r, err := w.compute(ctx, now, src, job)
 	if err != nil {
 		return end, err
 	}
@@ -69,6 +62,8 @@ func (w *Worker) walk(ctx context.Context, t cohort.Task) (end cohort.End, err e
 type plan struct {
 	examiner Examiner
 	key      string
+	override float64 // the scale that a person gave, µm per pixel; 0: the file's own
+	whole    bool    // it cannot be divided into shards
 	gaveUp   []string
 }
 
@@ -83,10 +78,11 @@ func (w *Worker) plan(src *source, t cohort.Task, level int, words []string) (pl
 	if err != nil {
 		return plan{}, err
 	}
-	out.examiner, out.gaveUp = x, what
+	set := x.Parameters(src.MPP)
+	out.examiner, out.gaveUp, out.override, out.whole = x, what, set.MPPOverrideUM, cfg.Coarse.On
 	out.key = keyed{
 		Slide: src.sha256, Model: w.model.Detect.Model.SHA256, Version: w.model.Detect.Program.Version,
-		Parameters: x.Parameters(src.MPP), Degraded: slices.Concat(w.model.Detect.Degraded, all),
+		Parameters: set, Degraded: slices.Concat(w.model.Detect.Degraded, all),
 	}.key()
 	return out, nil
 }
@@ -99,7 +95,7 @@ func found(end cohort.End, key string, r report.Result, cached bool) cohort.End 
 	return end
 }
 
-// watcher tells the desk how far a slide is.
+// watcher tells the desk how far a slide is that is walked as a whole.
 type watcher struct {
 	w *Worker
 	t cohort.Task
@@ -108,9 +104,14 @@ type watcher struct {
 func (v watcher) Planned(_ string, patches int) { v.w.desk.Planned(v.t, patches) }
 
 func (v watcher) Scored(_ string, patches int) {
-	v.w.patches.Add(int64(patches))
-	v.w.metrics.patches.WithLabelValues(durable).Add(float64(patches))
+	v.w.scored(patches)
 	v.w.desk.Scored(v.t, patches)
+}
+
+// scored counts patches that this worker has scored.
+func (w *Worker) scored(patches int) {
+	w.patches.Add(int64(patches))
+	w.metrics.patches.WithLabelValues(durable).Add(float64(patches))
 }
 
 func (watcher) Ended(detect.End) {}

@@ -1,14 +1,18 @@
 // Package worker takes jobs from the queue and gives them their meaning: it opens
-// the slide, walks it with detect, keeps the results in the store, and says how it
-// ended. It also looks at small pictures at once, for clients that wait.
+// the slide, walks it with detect, shard by shard, alone or with others, keeps the
+// results in the store, and says how it ended (DESIGN.md). It also looks at small pictures at once, for clients that wait.
 //
 // In: jobs of a cohort, slides in the store or at addresses, a model. Out: results
 // and ends in the store. It runs no engine itself: the scorer that it is given does,
 // for all workers and lookers together.
 //
-//	run.go      take ─► begin ─► walk ─► end, N at a time; beats; draining
+//	slots.go    how many jobs at a time; leases and beats
+//	run.go      take ─► begin ─► walk ─► end; fate.go: what follows from an error
 //	source.go   the slide: out of the store, or brought there from its address
-//	walk.go     known already? else once: detect ─► keep.go: results/<key>/ in the store
+//	walk.go     known already? else once: conduct ─► keep.go: results/<key>/ in the store
+//	conduct.go  survey ─► shards: found, made here, made by others (watch.go) ─► finish
+//	part.go     shards of slides that others conduct
+//	shard.go    what a shard is, rows.go: what the model gave for it, in the store
 //	degrade.go  what is given up under overload, and when
 //	looker.go   small pictures: room? known? else detect, in memory
 //
@@ -35,9 +39,13 @@ import (
 	"bcc/queue"
 )
 
-// Queue gives jobs: queue.Queue.
+// Queue gives jobs and takes offers: queue.Queue.
 type Queue interface {
 	Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, error)
+	Put(ctx context.Context, jobs ...queue.Job) error
+	Backlog(ctx context.Context) (queue.Backlog, error)
+	Tell(topic string, data []byte) error
+	Listen(topic string, f func(topic string, data []byte)) (stop func(), err error)
 }
 
 // Fetcher brings slides from addresses, inside allowed lists: fetch.Fetcher.
@@ -50,15 +58,32 @@ type Fetcher interface {
 type Config struct {
 	// ID tells workers apart. Default: a random one.
 	ID string
-	// Jobs is the number of slides walked at once. Default 2: while one is opened or
-	// written the other is scored.
+	// Jobs is the number of slides walked at once; one more place is kept for urgent
+	// ones. Default 0: begins with 2 (while one is opened or written the other is
+	// scored), and has more while runners are idle and there is memory.
 	Jobs int
+	// MaxJobs bounds that number where it is found out. Default 8.
+	MaxJobs int
+	// Engine returns for how long runners have worked, added up, and how many there
+	// are: infer.Batcher.Busy. Default nil: nobody knows, and 2 stay 2.
+	Engine func() (busy time.Duration, runners int)
+	// Memory returns what is used of what may be used, bytes. Default nil: not known.
+	Memory func() (used, limit uint64)
+	// Shard is the most patches of a shard: what is lost at most when a worker dies,
+	// and what others take of a slide at once. Default 512.
+	Shard int
+	// Readers is the number of goroutines that read patches of a slide. Default 0: as
+	// the model's settings say. Object storage wants more than a disk.
+	Readers int
 	// Lease is the queue's lease of a job; it is beaten at a third of it. Default 30 s.
 	Lease time.Duration
 	// Drain is how long stopping may take. Default 20 s.
 	Drain time.Duration
-	// Attempts is how often a slide is begun before it counts as failed. Default 5.
+	// Attempts is at how many failed attempts a slide is quarantined, where another
+	// may succeed. Default 5.
 	Attempts int
+	// Kills is that number where the slide killed, hung or broke what read it. Default 3.
+	Kills int
 	// Pause is the time before the second attempt; it doubles with each, up to a
 	// minute. Default 2 s.
 	Pause time.Duration
@@ -83,7 +108,7 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		Jobs: 2, Lease: 30 * time.Second, Drain: 20 * time.Second, Attempts: 5, Pause: 2 * time.Second,
+		MaxJobs: 8, Shard: 512, Lease: 30 * time.Second, Drain: 20 * time.Second, Attempts: 5, Kills: 3, Pause: 2 * time.Second,
 		Degrade: Degrade{Overlap: 30 * time.Minute, Coarse: 2 * time.Hour, Sustained: time.Minute},
 	}
 }
@@ -96,10 +121,13 @@ func (c Config) Validate() error {
 			errs = append(errs, fault.New(fault.Invalid, format, args...))
 		}
 	}
-	bad(c.Jobs < 1 || c.Jobs > 1024, "%d slides at once: want 1 to 1024", c.Jobs)
+	bad(c.Jobs < 0 || c.Jobs > 1024, "%d slides at once: want 1 to 1024, or 0 for as many as there is room for", c.Jobs)
+	bad(c.MaxJobs < 1 || c.MaxJobs > 1024, "at most %d slides at once: want 1 to 1024", c.MaxJobs)
+	bad(c.Shard < 1 || c.Shard > maxShard, "%d patches a shard: want 1 to %d", c.Shard, maxShard)
+	bad(c.Readers < 0, "%d readers a slide", c.Readers)
 	bad(c.Lease < 100*time.Millisecond, "lease of %v: want 100ms or more", c.Lease)
 	bad(c.Drain <= 0, "%v to stop: want more than 0", c.Drain)
-	bad(c.Attempts < 1, "%d attempts: want 1 or more", c.Attempts)
+	bad(c.Attempts < 1 || c.Kills < 1, "%d attempts, %d of slides that break their reader: want 1 or more", c.Attempts, c.Kills)
 	bad(c.Pause < 0, "pause of %v before another attempt", c.Pause)
 	bad(c.Degrade.Overlap < 0 || c.Degrade.Coarse < 0 || c.Degrade.Sustained < 0, "degrading at a negative time: %+v", c.Degrade)
 	return errors.Join(errs...)
@@ -117,8 +145,13 @@ type Worker struct {
 	metrics *metrics
 	started time.Time
 
-	once    once  // results being made
-	share   share // who gets the worker's time
+	once    once      // results being made
+	large   once      // slides with many rows being put together
+	share   share     // who gets the worker's time
+	waits   waiting   // what waits on the queue
+	foreign sync.Once // jobs of another version were told of
+	slots   atomic.Int64
+	usual   atomic.Int64 // nanoseconds a patch, of the last shards
 	patches atomic.Int64
 	away    atomic.Int64 // when the store was, the last time: nanoseconds since 1970
 	pace    pace
@@ -148,6 +181,9 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 		return nil, err
 	}
 	met.hear(&m.Detect)
+	if cfg.Readers > 0 {
+		m.Detect.Patch.Readers = cfg.Readers
+	}
 	if _, err := m.examiner(m.Detect, false); err != nil { // what is wrong with the model is said now
 		return nil, err
 	}

@@ -132,12 +132,12 @@ func TestWhatMaySucceedLaterIsTriedAgain(t *testing.T) {
 
 	fails.Store(1 << 30)
 	s = w.wait(t, w.submit(t, queue.Routine, w.upload(t, "b", paint(t, 1))), 0)
-	if s.State != cohort.Failed || s.End.Attempts != 3 || s.End.Problem.Code != 500 || !strings.Contains(s.End.Problem.Message, "stumbled") {
+	if s.State != cohort.Quarantined || s.End.Attempts != 3 || s.End.Problem.Code != 500 || !strings.Contains(s.End.Problem.Message, "stumbled") {
 		t.Errorf("%+v with %+v", s.End, s.End.Problem)
 	}
 }
 
-func TestAPanicFailsItsSlideAlone(t *testing.T) {
+func TestAPanicQuarantinesItsSlideAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.model.Detect.Probability = func(row []float32) float32 {
@@ -146,10 +146,10 @@ func TestAPanicFailsItsSlideAlone(t *testing.T) {
 		}
 		return row[0]
 	}
-	w.start(t, func(c *worker.Config) { c.Attempts = 2 })
+	w.start(t, func(c *worker.Config) { c.Kills = 2 })
 	plain := paint(t, 0)
 	s := w.wait(t, w.submit(t, queue.Routine, w.upload(t, "a", plain)), 0)
-	if s.State != cohort.Failed || s.End.Problem.Kind != fault.Internal.String() || !strings.Contains(s.End.Problem.Message, "broken promise") {
+	if s.State != cohort.Quarantined || s.End.Attempts != 2 || s.End.Problem.Kind != fault.Internal.String() || !strings.Contains(s.End.Problem.Message, "broken promise") {
 		t.Errorf("%+v with %+v", s.End, s.End.Problem)
 	}
 }

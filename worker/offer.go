@@ -1,0 +1,91 @@
+package worker
+
+import (
+	"slices"
+	"time"
+
+	"bcc/chunk"
+)
+
+// shard is a run of patches of a slide, as its conductor sees it.
+type shard struct {
+	chunk.Range
+	key string
+
+	there  bool      // its rows are in the store
+	mine   bool      // it is being made here
+	offers int       // how often it was offered to others
+	since  time.Time // when it was begun here, offered, or begun by another: the last of these
+}
+
+// free reports whether nobody is at it.
+func (s *shard) free() bool { return !s.there && !s.mine && s.offers == 0 }
+
+// out reports whether it is with others, as far as is known.
+func (s *shard) out() bool { return !s.there && !s.mine && s.offers > 0 }
+
+const (
+	// A shard counts as late when it takes so many times as long as its neighbours
+	// did, and lateLeast longer: idle workers cost nothing, so it is not waited long.
+	lateTimes = 1.5
+	lateLeast = time.Second
+	// lateUnknown is when a shard is late that nothing can be compared with.
+	lateUnknown = 30 * time.Second
+	// maxOffers is how often a shard is offered before its conductor makes it.
+	maxOffers = 3
+)
+
+// standing is how the shards of a slide stand.
+type standing struct {
+	now    time.Time
+	urgent bool
+	idle   bool          // no slide waits on the queue: somebody may have nothing to do
+	patch  time.Duration // what a patch of this slide takes; 0: not known
+	shards []shard
+}
+
+// late reports whether whoever is at the shard takes too long.
+func (s *standing) late(i int) bool {
+	bound := lateUnknown
+	if s.patch > 0 {
+		bound = lateLeast + time.Duration(lateTimes*float64(s.patch)*float64(s.shards[i].Len()))
+	}
+	return s.now.Sub(s.shards[i].since) > bound
+}
+
+// offer returns the shards to be offered to others now: while slides wait on the
+// queue, none, because every worker has enough to do and a slide is read best in one
+// place; of an urgent one, or when nothing waits, all that nobody is at but the one
+// that this worker takes next, and those that are late, again.
+func (s *standing) offer() []int {
+	if !s.urgent && !s.idle {
+		return nil
+	}
+	var out []int
+	busy := slices.ContainsFunc(s.shards, func(sh shard) bool { return sh.mine })
+	for i := range s.shards {
+		switch sh := &s.shards[i]; {
+		case sh.free() && !busy:
+			busy = true
+		case sh.free(), (sh.mine || sh.out()) && sh.offers < maxOffers && s.late(i):
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// next returns the shard that this worker makes next: one that nobody is at, else one
+// that is late elsewhere; ok is false where there is none.
+func (s *standing) next() (i int, ok bool) {
+	for i := range s.shards {
+		if s.shards[i].free() {
+			return i, true
+		}
+	}
+	for i := range s.shards {
+		if s.shards[i].out() && s.late(i) {
+			return i, true
+		}
+	}
+	return 0, false
+}
