@@ -11,10 +11,11 @@
 # make e2e-s3 the store's tests against a real S3 server on this machine (builds versity gateway into .deps/)
 # make e2e-hostile attack bcc serve with broken slides, slow and lying clients, foreign keys (two minutes)
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
+# make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean e2e-clients e2e-hostile
+.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean chaos e2e-chaos e2e-clients e2e-hostile
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -92,6 +93,12 @@ e2e-hostile: build
 
 e2e-clients: build
 	@bash scripts/clients.sh
+
+chaos: setup
+	@bash scripts/chaos.sh TestChaos
+
+e2e-chaos: setup
+	@bash scripts/chaos.sh TestChaosShort
 
 clean:
 	rm -rf bin out

@@ -1,0 +1,124 @@
+//go:build e2e
+
+package chaos
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// tools are the programs of a run.
+type tools struct{ bcc, nats, gateway string }
+
+// findTools looks where scripts/chaos.sh puts them. A missing one is a failure: a run
+// that tested nothing must not look like one that went well.
+func findTools(t *testing.T) tools {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(root, ".deps", "bin")
+	found := tools{filepath.Join(root, "bin", "bcc-chaos"), filepath.Join(bin, "nats-server"), filepath.Join(bin, "versitygw")}
+	for _, path := range []string{found.bcc, found.nats, found.gateway} {
+		if _, err := os.Stat(path); err != nil {
+			t.Fatalf("%v: make e2e-chaos builds it", err)
+		}
+	}
+	return found
+}
+
+// process is a program that may be killed and started again. Its log goes on in one
+// file.
+type process struct {
+	name string
+	line []string
+	env  []string
+	d    *diary
+	log  string
+
+	mu    sync.Mutex
+	cmd   *exec.Cmd
+	ended chan struct{} // of cmd
+	told  bool          // that it is to end
+	since time.Time
+	early []string      // ends that nobody asked for
+}
+
+func newProcess(d *diary, name string, env []string, line ...string) *process {
+	return &process{name: name, line: line, env: env, d: d, log: d.path("logs", name+".log")}
+}
+
+// start starts it anew.
+func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	fmt.Fprintf(out, "\n---- %s started %s\n", p.name, time.Now().UTC().Format("15:04:05.000"))
+	cmd := exec.Command(p.line[0], p.line[1:]...)
+	cmd.Stdout, cmd.Stderr, cmd.Env = out, out, append(os.Environ(), p.env...)
+	// A test that is killed takes its processes along.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", p.name, err)
+	}
+	ended := make(chan struct{})
+	p.cmd, p.ended, p.told, p.since = cmd, ended, false, time.Now()
+	go func() {
+		defer close(ended)
+		err := cmd.Wait()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !p.told {
+			p.early = append(p.early, fmt.Sprintf("%s ended by itself: %v", p.name, err))
+			p.d.note("%s ended by itself: %v", p.name, err)
+		}
+	}()
+	return nil
+}
+
+// signal sends a signal; ends says that it is to end from it.
+func (p *process) signal(s syscall.Signal, ends bool) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd == nil {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	p.told = p.told || ends
+	_ = p.cmd.Process.Signal(s) // it may have ended
+	return p.ended
+}
+
+func (p *process) kill() { <-p.signal(syscall.SIGKILL, true) }
+
+// interrupted is the exit code of a program that is stopped before it was ready.
+const interrupted = 130
+
+// stop asks it to end and reports whether it did so in time, with exit code 0.
+func (p *process) stop(within time.Duration) error {
+	select {
+	case <-p.signal(syscall.SIGTERM, true):
+	case <-time.After(within):
+		p.kill()
+		return fmt.Errorf("%s did not stop within %v of SIGTERM", p.name, within)
+	}
+	if p.cmd == nil || p.cmd.ProcessState.ExitCode() == 0 {
+		return nil
+	}
+	if p.cmd.ProcessState.ExitCode() != interrupted || time.Since(p.since) > 30*time.Second {
+		return fmt.Errorf("%s, stopped: %v", p.name, p.cmd.ProcessState)
+	}
+	return nil
+}
