@@ -40,17 +40,15 @@ type conductor struct {
 	survey Survey
 	log    *slog.Logger
 
+	making sync.WaitGroup // what uses the survey
+	quiet  time.Time      // of the watch alone: until then nothing is offered
+
 	mu      sync.Mutex
 	shards  []shard
-	rows    [][]float32               // of each shard that is there, nil where too large to be held
-	said    map[string]string         // what others said of shards, by key; not looked into yet
-	stops   []context.CancelCauseFunc // of those being made here
-	told    []int                     // patches of each that the desk was told of
-	asked   []time.Time               // when the store was asked for each
-	pace    []time.Duration           // time a patch, of each that was made while we watched
-	spent   float64                   // seconds that those took
-	quiet   time.Time                 // of the watch alone: until then nothing is offered
+	said    map[string]string // what others said of shards, by key; not looked into yet
+	spent   float64           // seconds of workers' time that shards took
 	failed  error
+	closed  bool
 	changed chan struct{} // closed when anything above has changed
 }
 
@@ -63,6 +61,7 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 	}
 	defer survey.Close()
 	c := w.newConductor(survey, p.override, src, job)
+	defer c.close()
 	if err := c.find(ctx); err != nil {
 		return report.Result{}, err
 	}
@@ -70,6 +69,7 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 		job.effort.pause() // what shards take is counted where they are made
 		err := c.gather(ctx)
 		job.effort.resume()
+		job.effort.add(c.take())
 		if err != nil {
 			return report.Result{}, err
 		}
@@ -81,7 +81,6 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 			continue // what was there is not any more
 		}
 		defer done()
-		job.effort.add(c.spent)
 		return survey.Finish(ctx, rows, dir)
 	}
 }
@@ -89,17 +88,31 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 func (w *Worker) newConductor(survey Survey, override float64, src *source, job *walk) *conductor {
 	g := survey.Grid()
 	ranges := cut(g.Len(), w.cfg.Shard)
-	n := len(ranges)
 	c := &conductor{
 		w: w, job: job, src: src, survey: survey, log: w.log.With("slide_id", job.task.SlideID),
-		shards: make([]shard, n), rows: make([][]float32, n), said: map[string]string{},
-		stops: make([]context.CancelCauseFunc, n), told: make([]int, n), asked: make([]time.Time, n),
-		pace: make([]time.Duration, n), changed: make(chan struct{}),
+		shards: make([]shard, len(ranges)), said: map[string]string{}, changed: make(chan struct{}),
 	}
 	for i, r := range ranges {
 		c.shards[i] = shard{Range: r, key: w.rowsKey(src.sha256, override, detect.Part(g, r.From, r.To))}
 	}
 	return c
+}
+
+// close returns when nothing uses the survey any more.
+func (c *conductor) close() {
+	c.mu.Lock()
+	c.closed = true
+	c.mu.Unlock()
+	c.making.Wait()
+}
+
+// take returns the seconds that shards took since it was asked the last time.
+func (c *conductor) take() float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	spent := c.spent
+	c.spent = 0
+	return spent
 }
 
 // find learns which shards are in the store already.
@@ -172,14 +185,16 @@ func (c *conductor) work(ctx context.Context) error {
 	return nil
 }
 
-// begin takes the next shard to be made here. late: another is at it, too.
+// begin takes the next shard to be made here, which make does. late: another is at
+// it, too.
 func (c *conductor) begin() (i int, late, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.standing()
-	if i, ok = s.next(); !ok {
+	if i, ok = s.next(); !ok || c.closed {
 		return 0, false, false
 	}
+	c.making.Add(1)
 	sh := &c.shards[i]
 	late = sh.offers > 0
 	sh.mine, sh.since = true, s.now
@@ -199,8 +214,8 @@ func (c *conductor) urgent() bool { return c.job.task.Priority == queue.Urgent }
 // needs where nothing is known. The caller holds mu.
 func (c *conductor) perPatch() time.Duration {
 	var known []time.Duration
-	for _, p := range c.pace {
-		if p > 0 {
+	for i := range c.shards {
+		if p := c.shards[i].pace; p > 0 {
 			known = append(known, p)
 		}
 	}
@@ -213,11 +228,12 @@ func (c *conductor) perPatch() time.Duration {
 
 // make has a shard scored here, and its rows kept. ask: they may be in the store.
 func (c *conductor) make(ctx context.Context, i int, ask bool) error {
+	defer c.making.Done()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	c.mu.Lock()
 	sh := c.shards[i]
-	c.stops[i] = stop
+	c.shards[i].stop = stop
 	c.mu.Unlock()
 	if ask {
 		if r, err := c.w.lookUp(ctx, sh.key, sh.Len()); err != nil || r != nil {
@@ -260,7 +276,7 @@ func (c *conductor) make(ctx context.Context, i int, ask bool) error {
 // put ends what was being made here. A nil r: it is not there for it.
 func (c *conductor) put(i int, r *shardRows) {
 	c.mu.Lock()
-	c.shards[i].mine, c.stops[i] = false, nil
+	c.shards[i].mine, c.shards[i].stop = false, nil
 	c.shards[i].since = time.Now()
 	c.mu.Unlock()
 	if r != nil {
@@ -273,17 +289,18 @@ func (c *conductor) put(i int, r *shardRows) {
 // there takes down that a shard is in the store. fresh: it was made meanwhile.
 func (c *conductor) there(i int, r *shardRows, fresh bool) {
 	c.mu.Lock()
-	if !c.shards[i].there {
-		c.shards[i].there = true
+	sh := &c.shards[i]
+	if !sh.there {
+		sh.there = true
 		if fresh {
-			c.pace[i] = r.perPatch()
+			sh.pace = r.perPatch()
 			c.spent += r.ComputeS
 		}
 		if len(r.values)*4*len(c.shards) <= keepBytes {
-			c.rows[i] = r.values
+			sh.rows = r.values
 		}
 	}
-	stop := c.stops[i]
+	stop := sh.stop
 	c.mu.Unlock()
 	if stop != nil {
 		stop(errMade)
@@ -295,9 +312,9 @@ func (c *conductor) there(i int, r *shardRows, fresh bool) {
 // progress tells the desk that n patches of a shard are through, each once.
 func (c *conductor) progress(i, n int) {
 	c.mu.Lock()
-	more := min(n, c.shards[i].Len()) - c.told[i]
+	more := min(n, c.shards[i].Len()) - c.shards[i].told
 	if more > 0 {
-		c.told[i] += more
+		c.shards[i].told += more
 	}
 	c.mu.Unlock()
 	if more > 0 {
@@ -352,7 +369,7 @@ func (c *conductor) assemble(ctx context.Context) (rows []float32, done func(), 
 	}
 	rows = make([]float32, 0, n)
 	for i := range c.shards {
-		values := c.rows[i]
+		values := c.shards[i].rows
 		if values == nil {
 			r, err := c.w.lookUp(ctx, c.shards[i].key, c.shards[i].Len())
 			if err != nil {
@@ -360,7 +377,9 @@ func (c *conductor) assemble(ctx context.Context) (rows []float32, done func(), 
 				return nil, nil, err
 			}
 			if r == nil {
+				c.mu.Lock()
 				c.shards[i].there, c.shards[i].offers = false, 0
+				c.mu.Unlock()
 				done()
 				return nil, nil, nil
 			}

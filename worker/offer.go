@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -16,6 +17,13 @@ type shard struct {
 	mine   bool      // it is being made here
 	offers int       // how often it was offered to others
 	since  time.Time // when it was begun here, offered, or begun by another: the last of these
+
+	// For its conductor alone.
+	rows  []float32               // where it is there; nil where too large to be held
+	pace  time.Duration           // time a patch, where it was made while we watched
+	stop  context.CancelCauseFunc // while it is mine
+	told  int                     // patches that the desk was told of
+	asked time.Time               // when the store was asked for it
 }
 
 // free reports whether nobody is at it.

@@ -84,13 +84,15 @@ func (c *conductor) partJob(i, offers int) queue.Job {
 	return queue.Job{ID: id, Lane: lane, Data: data}
 }
 
+var errForeign = fault.New(fault.Unsupported, "a shard for another model, or another version of this program")
+
 func readPart(data []byte) (partJob, *wsi.Grid, error) {
 	var p partJob
 	if err := json.Unmarshal(data, &p); err != nil {
 		return p, nil, fault.New(fault.Corrupt, "read part job: %w", err)
 	}
 	if p.FormatVersion != partVersion {
-		return p, nil, fault.New(fault.Unsupported, "read part job: format version %d, this program reads %d", p.FormatVersion, partVersion)
+		return p, nil, fmt.Errorf("%w: format version %d, this program reads %d", errForeign, p.FormatVersion, partVersion)
 	}
 	if !cohort.ValidID(p.Task.Cohort) || p.Task.Index < 0 {
 		return p, nil, fault.New(fault.Corrupt, "read part job: it names no slide")
@@ -115,8 +117,8 @@ func (w *Worker) part(ctx context.Context, l *queue.Lease) {
 	case ctx.Err() != nil:
 		end = partReturned
 		w.told(log, l.Return(after))
-	case fault.Of(err) == fault.Unsupported && l.Attempt < w.cfg.Attempts:
-		end = partForeign // of another version or model: somebody else may have it
+	case errors.Is(err, errForeign) && l.Attempt < w.cfg.Attempts:
+		end = partForeign // somebody else may have its model
 		w.told(log, l.Again(after, w.cfg.Pause))
 	case retries(err) && l.Attempt < w.cfg.Attempts:
 		end = partAgain
@@ -179,7 +181,7 @@ func (w *Worker) makePart(ctx context.Context, p partJob, g *wsi.Grid) error {
 	}
 	override := scale(t.Slide.Parameters)
 	if w.rowsKey(p.SHA256, x.Parameters(override).MPPOverrideUM, g) != p.Key {
-		return fault.New(fault.Unsupported, "a shard for another model, or another version of this program")
+		return errForeign
 	}
 	w.tellPart(t, partBegun, p.Key)
 	src, err := w.openStored(ctx, p.SHA256, t.Slide.Parameters)

@@ -56,15 +56,15 @@ func (c *conductor) look(ctx context.Context) error {
 	c.mu.Lock()
 	for i := range c.shards {
 		sh := &c.shards[i]
-		if sh.there || sh.offers == 0 {
+		if sh.there {
 			continue
 		}
 		switch what := c.said[sh.key]; {
-		case what == partDone || !sh.mine && now.Sub(c.asked[i]) >= askEvery:
-			c.asked[i] = now
+		case what == partDone, sh.out() && now.Sub(sh.asked) >= askEvery:
+			sh.asked = now
 			read = append(read, i)
-		case what == partBegun && !sh.mine:
-			sh.since = now
+		case what == partBegun && !sh.mine: // maybe offered by the conductor before us
+			sh.since, sh.asked, sh.offers = now, now, max(sh.offers, 1)
 		}
 		delete(c.said, sh.key)
 	}
@@ -119,7 +119,7 @@ func (c *conductor) offer(ctx context.Context) {
 	c.mu.Lock()
 	for _, i := range out {
 		c.shards[i].offers++
-		c.shards[i].since, c.asked[i] = now, now
+		c.shards[i].since, c.shards[i].asked = now, now
 	}
 	c.mu.Unlock()
 }
