@@ -39,6 +39,8 @@ type Config struct {
 
 	Logger     *slog.Logger          // default: nothing is logged
 	Registerer prometheus.Registerer // default: no metrics
+
+	syncedLater bool // tests only: what the server acknowledges is not on the disk yet
 }
 
 // DefaultConfig returns the defaults; Dir or URL has to be set.

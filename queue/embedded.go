@@ -72,8 +72,8 @@ func embed(cfg Config) (_ *embedded, err error) {
 		MaxPayload: 1 << 20,
 
 		JetStream:              true,
-		StoreDir:               cfg.Dir, // its default is /tmp
-		SyncAlways:             true,    // its default is to sync every two minutes and to acknowledge at once
+		StoreDir:               cfg.Dir,          // its default is /tmp
+		SyncAlways:             !cfg.syncedLater, // its default is to sync every two minutes and to acknowledge at once
 		JetStreamMaxStore:      maxStoreBytes,
 		JetStreamMaxMemory:     maxMemoryBytes,
 		DisableJetStreamBanner: true,

@@ -75,6 +75,9 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if err = q.join(ctx); err != nil {
 		return nil, err
 	}
+	if err = q.layGhosts(ctx); err != nil {
+		return nil, err
+	}
 	if err = q.free(ctx); err != nil {
 		return nil, err
 	}
