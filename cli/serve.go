@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bcc/fault"
+	"bcc/queue"
 	"bcc/server"
 	"bcc/telemetry"
 )
@@ -22,7 +23,8 @@ type serveFlags struct {
 
 	data        string
 	queue       string
-	queueListen string // where workers elsewhere join the queue of this process
+	patience    time.Duration // with a queue elsewhere
+	queueListen string        // where workers elsewhere join the queue of this process
 
 	store   string
 	workers int
@@ -70,6 +72,7 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	f.registerPatches(fs)
 	fs.IntVar(&f.workers, "workers", 1, "workers in this process, each with --jobs slides at a time; 0: none, others take the work")
 	fs.StringVar(&f.queue, "queue", "", "nats://host:port of a cluster elsewhere; empty: a queue in --data")
+	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
 	fs.StringVar(&f.queueListen, "queue-listen", "", "host:port on which bcc worker on other machines joins the queue in --data; BCC_QUEUE_TOKEN is asked of them. Empty: nobody joins")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: a folder, or s3://bucket/prefix; empty: in --data")
 

@@ -150,7 +150,7 @@ func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer)
 	if err := s.openStore(ctx, f); err != nil {
 		return err
 	}
-	in := queue.Config{URL: f.queue, Logger: s.log, Registerer: s.registry}
+	in := queue.Config{URL: f.queue, Patience: f.patience, Logger: s.log, Registerer: s.registry}
 	if f.queue == "" {
 		in.Dir, in.Listen, in.Token = filepath.Join(s.data, "queue"), f.queueListen, queueToken()
 	}

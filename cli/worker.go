@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bcc/fault"
+	"bcc/queue"
 	"bcc/telemetry"
 	"bcc/worker"
 )
@@ -19,13 +20,14 @@ type workerFlags struct {
 	detectFlags
 	sources sourceFlags
 
-	queue   string
-	store   string
-	slots   int
-	id      string
-	scratch string
-	drain   time.Duration
-	metrics string
+	queue    string
+	patience time.Duration
+	store    string
+	slots    int
+	id       string
+	scratch  string
+	drain    time.Duration
+	metrics  string
 
 	maxUpload           byteSize
 	logLevel, logFormat string
@@ -55,6 +57,7 @@ moment: others go on where it stopped when its leases end, within half a minute.
 func (f *workerFlags) registerWorker(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringVar(&f.queue, "queue", "", "nats://host:port of the queue, several servers with commas; nats://TOKEN@host:port where it asks for a token")
+	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: s3://bucket/prefix, or a folder that all share")
 	f.register(fs)
 	fs.IntVar(&f.slots, "jobs", 0, "slides in flight; 0: as many as keep the devices busy and fit into memory")
