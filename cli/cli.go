@@ -81,8 +81,13 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 		newEvaluate(std),
 		newServe(std),
 		newWorker(std),
+		newSubmit(std),
+		newStatus(std),
+		newCancel(std),
+		newRetry(std),
 		newBench(std),
 		newVersion(std),
+		newDecode(),
 	)
 	return root
 }

@@ -50,6 +50,7 @@ others. Nothing it writes is a diagnosis.`,
 	f.registerScale(fs)
 	f.registerWalk(fs)
 	f.registerShard(fs)
+	f.isolate.register(fs, false)
 	return cmd
 }
 

@@ -28,6 +28,7 @@ type engineFlags struct {
 	enginePath string
 	output     string // of model.onnx to read, set by the command; empty: the card's
 	workers    int    // runners on a CPU, set by the command; 0: one a core
+	isolate    isolateFlag
 
 	// Set by commands that run for days: where every GPU is lost, the processor goes on,
 	// and the log says so.
@@ -68,15 +69,16 @@ func (f *engineFlags) bundle() (*model.Bundle, error) {
 // engine is a model running on one or more devices behind one batcher.
 type engine struct {
 	*infer.Batcher
-	infos   []ort.Info
-	runners []infer.Runner
-	models  []*ort.Model
-	missing []string   // devices that were asked for and could not be had, in words
-	head    *slideHead // of a bundle that has one
-	spares  *engine    // what took over when the GPUs were lost, for closing; nil: nothing has
-	stop    context.CancelFunc
-	ended   chan struct{} // closed when the batcher has ended, because of err
-	err     error
+	infos    []ort.Info
+	runners  []infer.Runner
+	models   []*ort.Model
+	missing  []string   // devices that were asked for and could not be had, in words
+	head     *slideHead // of a bundle that has one
+	decoders isolated   // of slides, where they are processes of their own
+	spares   *engine    // what took over when the GPUs were lost, for closing; nil: nothing has
+	stop     context.CancelFunc
+	ended    chan struct{} // closed when the batcher has ended, because of err
+	err      error
 }
 
 // startEngine opens the model on each device and starts to take patches. notes
@@ -181,7 +183,7 @@ func engineConfig(c *model.Card, device string, batch int) ort.Config {
 
 // Degraded says in words which devices were asked for and cannot be had, or were lost.
 func (e *engine) Degraded() []string {
-	return append(slices.Clone(e.missing), e.Batcher.Degraded()...)
+	return slices.Concat(e.missing, e.Batcher.Degraded(), e.decoders.Degraded())
 }
 
 // devices names where the model runs.
@@ -212,6 +214,6 @@ func (e *engine) release() error {
 	if e.spares != nil {
 		errs = append(errs, e.spares.release())
 	}
-	errs = append(errs, e.head.close())
+	errs = append(errs, e.head.close(), e.decoders.Close())
 	return errors.Join(errs...)
 }

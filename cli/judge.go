@@ -61,9 +61,14 @@ func (j *judge) start(ctx context.Context, f engineFlags, notes io.Writer) (err 
 			return err
 		}
 	}
-	if j.engine, err = startEngine(ctx, j.bundle, f, notes); err != nil {
+	decoders, err := f.isolate.open(&j.cfg.Walk, f.log, f.registry) // starts beside the engine
+	if err != nil {
 		return err
 	}
+	if j.engine, err = startEngine(ctx, j.bundle, f, notes); err != nil {
+		return errors.Join(err, decoders.Close())
+	}
+	j.engine.decoders = decoders
 	j.engine.describe(&j.cfg)
 	if j.bundle.Card.Kind == model.SlideHead {
 		head, err := j.engine.openHead(j.bundle)
