@@ -99,11 +99,12 @@ func (r *row) open(ctx context.Context, q *Queue) (err error) {
 		return err
 	}
 	// Asked for before it is set: on a cluster each change of one is written thrice.
-	r.consumer, err = r.stream.Consumer(ctx, consumerName)
+	r.consumer, err = asked(ctx, q, func(ctx context.Context) (jetstream.Consumer, error) { return r.stream.Consumer(ctx, consumerName) })
 	if err == nil && r.consumer.CachedInfo().Config.AckWait == q.cfg.Lease {
 		return nil
 	}
-	if r.consumer, err = r.setLease(ctx, q.cfg.Lease); err != nil {
+	r.consumer, err = asked(ctx, q, func(ctx context.Context) (jetstream.Consumer, error) { return r.setLease(ctx, q.cfg.Lease) })
+	if err != nil {
 		return q.damaged(unavailable(err, "open the consumer of "+cfg.Name))
 	}
 	return nil

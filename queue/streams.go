@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
@@ -56,7 +57,7 @@ func (q *Queue) openStreams(ctx context.Context) error {
 // again from the store by whoever opens the ledger.
 func (q *Queue) removeOlder(ctx context.Context) error {
 	for name, subject := range map[string]string{"BCC_URGENT": "bcc.jobs.urgent.*", "BCC_ROUTINE": "bcc.jobs.routine.*"} {
-		stream, err := q.js.Stream(ctx, name)
+		stream, err := asked(ctx, q, func(ctx context.Context) (jetstream.Stream, error) { return q.js.Stream(ctx, name) })
 		if err == nil && slices.Equal(stream.CachedInfo().Config.Subjects, []string{subject}) {
 			q.log.Info("older queue removed, its jobs are put again from the store", "stream", name, "jobs", stream.CachedInfo().State.Msgs)
 			err = q.js.DeleteStream(ctx, name)
@@ -70,7 +71,7 @@ func (q *Queue) removeOlder(ctx context.Context) error {
 
 // openStream returns the stream as it is there, or makes it.
 func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
-	stream, err := q.js.Stream(ctx, cfg.Name)
+	stream, err := asked(ctx, q, func(ctx context.Context) (jetstream.Stream, error) { return q.js.Stream(ctx, cfg.Name) })
 	if err == nil {
 		return stream, q.check(stream.CachedInfo(), cfg)
 	}
@@ -88,11 +89,32 @@ func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jet
 			cfg.Replicas = 3
 		}
 	}
-	stream, err = q.js.CreateStream(ctx, cfg) // of two at once both get the same
+	stream, err = asked(ctx, q, func(ctx context.Context) (jetstream.Stream, error) {
+		return q.js.CreateStream(ctx, cfg) // of two at once both get the same
+	})
 	if err != nil {
 		return nil, q.damaged(unavailable(err, "make the stream "+cfg.Name))
 	}
 	return stream, nil
+}
+
+// unanswered is how long one question to a cluster's API may take.
+const unanswered = 2 * time.Second
+
+// asked asks a cluster again while it says nothing: servers that have no leader at the
+// moment drop a question without a word. Within a process there is no such silence.
+func asked[T any](ctx context.Context, q *Queue, f func(context.Context) (T, error)) (T, error) {
+	if q.local != nil {
+		return f(ctx)
+	}
+	for {
+		once, cancel := context.WithTimeout(ctx, unanswered)
+		v, err := f(once)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+			return v, err
+		}
+	}
 }
 
 // check looks at a stream that was there: whether it is ours, and whether the server
