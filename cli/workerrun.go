@@ -81,6 +81,12 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 	if w.queue, err = queue.Open(ctx, in); err != nil {
 		return nil, err
 	}
+	if err := os.MkdirAll(f.scratch, 0o700); err != nil {
+		return nil, fault.Hint(fault.New(fault.Unavailable, "--scratch: %w", err), "name a folder that you may write to")
+	}
+	if err := writableAs("--scratch", f.scratch); err != nil {
+		return nil, err
+	}
 	if w.machine, err = resources.NewSampler(ctx, f.scratch); err != nil {
 		return nil, err
 	}
@@ -101,12 +107,6 @@ func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writ
 		cfg.Jobs = f.slots
 	}
 	cfg.RSS, cfg.Logger, cfg.Registerer = w.rss, w.log, w.registry
-	if err := os.MkdirAll(f.scratch, 0o700); err != nil {
-		return fault.Hint(fault.New(fault.Unavailable, "--scratch: %w", err), "name a folder that you may write to")
-	}
-	if err := writableAs("--scratch", f.scratch); err != nil {
-		return err
-	}
 	m := e.workerModel(w.judge, telemetry.NewGauges(w.registry, w.rss))
 	var err error
 	w.worker, err = worker.New(cfg, m, w.store, w.queue, cohort.NewDesk(w.store, w.queue), w.fetcher)
