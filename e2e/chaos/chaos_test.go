@@ -43,7 +43,7 @@ type scenario struct {
 	pause    time.Duration // between two faults, on average
 	lasts    time.Duration // of a fault that lasts, on average
 	patience time.Duration // after the last fault, until every slide must have ended
-	model    string // a network, as bcc bench bundle knows it
+	model    string        // a network, as bcc bench bundle knows it
 	sizes    []share
 }
 
@@ -58,7 +58,7 @@ func TestChaos(t *testing.T) {
 func TestChaosShort(t *testing.T) {
 	run(t, scenario{
 		slides: 24, poison: 2, damaged: 1, workers: 3, nodes: 3, cohorts: 4,
-		faults: 10, pause: 1500 * time.Millisecond, lasts: 3 * time.Second, patience: 3 * time.Minute, model: "resnet18",
+		faults: 10, pause: 1500 * time.Millisecond, lasts: 3 * time.Second, patience: 3 * time.Minute, model: "resnet18-slim",
 		sizes: []share{{8, "1800x1400"}, {8, "4000x3000"}, {6, "6000x5000"}, {2, "12000x10000"}},
 	})
 }

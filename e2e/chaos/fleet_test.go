@@ -72,7 +72,7 @@ func newFleet(t *testing.T, d *diary, tools tools, s scenario, seed uint64) *fle
 	}, common(f.queue.url(), f.store.url)...)...)
 	for i := range s.workers {
 		name := fmt.Sprint("worker-", i)
-		scratch := d.path(name, "scratch")
+		scratch := d.path("scratch", name)
 		if i == cramped {
 			f.small = f.mount(t, scratch)
 		}
@@ -124,7 +124,13 @@ func (f *fleet) start(t *testing.T) {
 	if err := until(t.Context(), 60*time.Second, f.server.ready); err != nil {
 		t.Fatalf("bcc serve: %v; its log: %s", err, f.server.log)
 	}
-	f.d.note("the fleet is up: %d nodes of the queue, %d workers", len(f.queue.nodes), len(f.workers))
+	begun := time.Now()
+	for _, w := range f.workers {
+		if err := until(t.Context(), 60*time.Second, w.works); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.d.note("the fleet is up: %d nodes of the queue, %d workers, the last %.1f s after the server", len(f.queue.nodes), len(f.workers), time.Since(begun).Seconds())
 }
 
 func (w web) ready() error { return ask(w.base + "/readyz") }

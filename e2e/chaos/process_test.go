@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -48,7 +49,7 @@ type process struct {
 	ended chan struct{} // of cmd
 	told  bool          // that it is to end
 	since time.Time
-	early []string      // ends that nobody asked for
+	early []string // ends that nobody asked for
 }
 
 func newProcess(d *diary, name string, env []string, line ...string) *process {
@@ -119,6 +120,18 @@ func (p *process) stop(within time.Duration) error {
 	}
 	if p.cmd.ProcessState.ExitCode() != interrupted || time.Since(p.since) > 30*time.Second {
 		return fmt.Errorf("%s, stopped: %v", p.name, p.cmd.ProcessState)
+	}
+	return nil
+}
+
+// works reports, as nil, that a worker has said in its log that it works.
+func (p *process) works() error {
+	b, err := os.ReadFile(p.log)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(b, []byte("works with model")) {
+		return fmt.Errorf("%s does not work yet: %s", p.name, p.log)
 	}
 	return nil
 }
