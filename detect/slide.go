@@ -29,8 +29,8 @@ type Slide interface {
 // OpenFunc opens the slide behind src. The Slide is closed before src.
 type OpenFunc func(ctx context.Context, src Source, cfg slide.Config) (Slide, error)
 
-// openHere opens slides in this process.
-func openHere(_ context.Context, src Source, cfg slide.Config) (Slide, error) {
+// OpenHere opens slides in this process: what a nil Walk.Open does.
+func OpenHere(_ context.Context, src Source, cfg slide.Config) (Slide, error) {
 	s, err := slide.Open(src, src.Size, cfg)
 	if err != nil {
 		return nil, err // not a typed nil in an interface

@@ -61,7 +61,7 @@ func (w walker) open(ctx context.Context, src Source, cfg slide.Config) (Slide, 
 	if w.cfg.Open != nil {
 		return w.cfg.Open(ctx, src, cfg)
 	}
-	return openHere(ctx, src, cfg)
+	return OpenHere(ctx, src, cfg)
 }
 
 // plan opens the slide, finds the tissue and plans the patches.
