@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -191,19 +192,22 @@ func (c *Client) refusal(res *http.Response) error {
 	case !known:
 		return c.stranger(message)
 	}
-	return fault.Hint(fault.New(kindOf(res.StatusCode), "%s", message), "%s", hint)
+	return fault.Hint(fault.New(KindOf(res.StatusCode), "%s", message), "%s", hint)
 }
 
 // ErrKey says that the server wants a key, or another than it was given.
-var ErrKey = fmt.Errorf("it asks for a key")
+var ErrKey = errors.New("it asks for a key")
+
+// ErrStranger says that what answers is no bcc server.
+var ErrStranger = errors.New("no bcc server")
 
 // stranger says that what answers is no bcc server.
 func (c *Client) stranger(how string) error {
-	return fault.Hint(fault.New(fault.Unsupported, "what answers at %s is no bcc server: %s", c.base.Host, how), "check the server's address")
+	return fault.Hint(fault.New(fault.Unsupported, "what answers at %s is %w: %s", c.base.Host, ErrStranger, how), "check the server's address")
 }
 
-// kindOf is the way back from fault's table.
-func kindOf(status int) fault.Kind {
+// KindOf is the way back from the HTTP status in fault's table to the kind.
+func KindOf(status int) fault.Kind {
 	for k := fault.Internal; k <= fault.Unavailable; k++ {
 		if k.Meaning().Status == status {
 			return k

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 
@@ -46,11 +47,14 @@ func (c *Client) Upload(ctx context.Context, path string, always bool) (Upload, 
 		return Upload{}, err
 	}
 	if u.SHA256 != sum {
-		return Upload{}, fault.New(fault.Invalid, "the file was changed while it was sent")
+		return Upload{}, ofFile(fault.Invalid, errors.New("it was changed while it was sent"))
 	}
 	u.Sent = true
 	return u, nil
 }
+
+// ErrFile says that the trouble lies in the file or its disk, not with the server.
+var ErrFile = errors.New("the file")
 
 // openPlain opens a file that is one: of a folder nothing can be sent, and a named
 // pipe would wait for ever.
@@ -60,7 +64,7 @@ func openPlain(path string) (*os.File, error) {
 		return nil, fileError(err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fault.New(fault.Invalid, "it is no plain file")
+		return nil, ofFile(fault.Invalid, errors.New("it is no plain file"))
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -71,10 +75,20 @@ func openPlain(path string) (*os.File, error) {
 
 func fileError(err error) error {
 	if os.IsNotExist(err) {
-		return fault.New(fault.NotFound, "no such file")
+		return ofFile(fault.NotFound, errors.New("no such file"))
 	}
-	return fault.New(fault.Unavailable, "%w", err)
+	if e, ok := errors.AsType[*os.PathError](err); ok {
+		err = e.Err // whoever asks says which file
+	}
+	return ofFile(fault.Unavailable, err)
 }
+
+func ofFile(kind fault.Kind, err error) error { return fault.New(kind, "%w", fileTrouble{err}) }
+
+// fileTrouble is ErrFile with the words of its cause.
+type fileTrouble struct{ error }
+
+func (e fileTrouble) Is(target error) bool { return target == ErrFile }
 
 // digest returns the SHA-256 of a file in hex, and its size.
 func digest(ctx context.Context, path string) (sum string, bytes int64, err error) {
@@ -96,7 +110,7 @@ func digest(ctx context.Context, path string) (sum string, bytes int64, err erro
 			return hex.EncodeToString(h.Sum(nil)), bytes, nil
 		}
 		if err != nil {
-			return "", 0, fault.New(fault.Unavailable, "read it: %w", err)
+			return "", 0, fileError(err)
 		}
 	}
 }

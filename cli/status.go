@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"bcc/client"
+	"bcc/fault"
+)
+
+func newStatus(std Streams) *cobra.Command {
+	var ask askFlags
+	var wait, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [flags] [COHORT]",
+		Short: "Say how far cohorts are",
+		Long: `Without a cohort, lists the cohorts of a server that the key may see. With one, says
+how many of its slides are done, which ones came to no result and why, and when it may
+be done: nine in ten forecasts hold between the times in brackets.
+
+With --wait it follows the cohort to its end. The exit code is 0 where every slide is
+done; else that of the first slide that is not: the kind of its failure, or 1 where it is
+quarantined or cancelled. Ctrl-C ends the waiting, not the cohort.`,
+		Example: `  bcc status
+  bcc status --wait cq2r3…
+  bcc status --json cq2r3… | jq .counts`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return none(cmd, args[1:])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 && wait {
+				return fault.Hint(fault.New(fault.Invalid, "--wait without a cohort"), "%s", cmd.UseLine())
+			}
+			show := newLive(std.Err)
+			defer show.close()
+			c, err := ask.open(show.note)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			w := &watching{client: c, json: asJSON, std: std, show: show}
+			switch {
+			case len(args) == 0:
+				err = listCohorts(cmd.Context(), c, asJSON, std)
+			case wait:
+				err = w.wait(cmd.Context(), args[0])
+			default:
+				err = w.once(cmd.Context(), args[0])
+			}
+			return asked(err)
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.BoolVar(&wait, "wait", false, "follow the cohort until it is over")
+	fs.BoolVar(&asJSON, "json", false, "print JSON, an object a line")
+	ask.register(fs)
+	return cmd
+}
+
+// listCohorts prints all cohorts, the newest first.
+func listCohorts(ctx context.Context, c *client.Client, asJSON bool, std Streams) error {
+	all, err := c.Cohorts(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		enc := json.NewEncoder(std.Out)
+		for _, one := range all {
+			if err := enc.Encode(one); err != nil {
+				return unwritten(err)
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		fmt.Fprintf(std.Err, "bcc: no cohort on %s; bcc submit makes one\n", hostOf(c.Server()))
+		return nil
+	}
+	w := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "COHORT\tNAME\tSUBMITTED\tSTATE\tSLIDES\tDONE\tFAILED\tQUARANTINED\tCANCELLED\tLEFT")
+	for _, one := range all {
+		n := one.Counts
+		state := one.State
+		if one.Priority == "urgent" && !one.Over() {
+			state += ", urgent"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", one.ID, shorten(printable(one.Name), 30), one.Submitted.Local().Format("2006-01-02 15:04"),
+			state, n.Submitted, n.Done, n.Failed, n.Quarantined, n.Cancelled, leftOf(one))
+	}
+	if err := w.Flush(); err != nil {
+		return unwritten(err)
+	}
+	return nil
+}
+
+// leftOf is how much is to come: the time where it is known.
+func leftOf(c client.Cohort) string {
+	if c.Over() {
+		return ""
+	}
+	if f := c.Forecast; f != nil {
+		return "about " + span(f.RemainingS)
+	}
+	return slides(c.Counts.Pending + c.Counts.Running)
+}
+
+// span is a length of time as people say it.
+func span(seconds float64) string {
+	d := time.Duration(max(seconds, 0) * float64(time.Second))
+	switch {
+	case d < 100*time.Second:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 100*time.Minute:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.1f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}

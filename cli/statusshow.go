@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"bcc/client"
+)
+
+// block is the cohort in lines: what it is, how far it is, how long it takes, what came
+// to no result.
+func (w *watching) block() []string {
+	c := w.now.Cohort
+	lines := []string{w.head(), bar(c) + " " + counted(c.Counts)}
+	if line := w.pace(); line != "" {
+		lines = append(lines, line)
+	}
+	for _, word := range c.Degraded {
+		lines = append(lines, "  done less well than asked: "+printable(word))
+	}
+	for _, s := range w.lostFirst() {
+		lines = append(lines, "  "+lostLine(s))
+	}
+	if w.now.LostMore > 0 {
+		lines = append(lines, fmt.Sprintf("  and %d more without a result", w.now.LostMore))
+	}
+	return lines
+}
+
+func (w *watching) head() string {
+	c := w.now.Cohort
+	parts := []string{slides(c.Counts.Submitted)}
+	if c.Name != "" {
+		parts = append([]string{printable(c.Name)}, parts...)
+	}
+	if c.Priority == "urgent" {
+		parts = append(parts, "urgent")
+	}
+	parts = append(parts, "submitted "+c.Submitted.Local().Format("2006-01-02 15:04"))
+	if c.Deadline != nil {
+		parts = append(parts, "wanted by "+c.Deadline.Local().Format("2006-01-02 15:04"))
+	}
+	if c.RetryOf != "" {
+		parts = append(parts, "slides of "+c.RetryOf+" tried again")
+	}
+	return c.ID + ": " + strings.Join(parts, ", ")
+}
+
+// bar is how much of the cohort is over: = done, x without a result.
+func bar(c client.Cohort) string {
+	n := max(c.Counts.Submitted, 1)
+	lost := c.Counts.Failed + c.Counts.Quarantined + c.Counts.Cancelled
+	x := (lost*barLength + n - 1) / n // one of ten thousand is seen
+	share := float64(c.Counts.Done) / float64(n)
+	// The patches of slides that are looked at count, too.
+	if begun := c.Counts.Submitted - c.Counts.Pending; begun > 0 && c.Patches.Planned > 0 && c.Counts.Running > 0 {
+		planned := float64(c.Patches.Planned) * float64(n) / float64(begun)
+		share = max(share, min(float64(c.Patches.Done)/planned, 1-float64(lost)/float64(n)))
+	}
+	done := min(int(share*barLength), barLength-x)
+	return "[" + strings.Repeat("=", done) + strings.Repeat("x", x) + strings.Repeat(" ", barLength-done-x) + "]"
+}
+
+// counted says how many slides stand where.
+func counted(n client.Counts) string {
+	parts := []string{fmt.Sprintf("%d done", n.Done)}
+	for _, p := range []struct {
+		n    int
+		word string
+	}{{n.Failed, "failed"}, {n.Quarantined, "quarantined"}, {n.Cancelled, "cancelled"}, {n.Running, "running"}, {n.Pending, "waiting"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.word))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// pace is how fast it goes and when it may be over; empty where it is.
+func (w *watching) pace() string {
+	if w.now.Over() {
+		return w.spent()
+	}
+	var parts []string
+	if w.machine {
+		on := fmt.Sprintf("%d workers", w.now.Workers)
+		switch w.now.Workers {
+		case 0:
+			on = "NO WORKER: nobody takes the work"
+		case 1:
+			on = "1 worker"
+		}
+		parts = append(parts, fmt.Sprintf("%.0f patches/s on %s", w.now.PatchesPerS, on))
+	}
+	if f := w.now.Forecast; f != nil {
+		at := f.Finish.Local()
+		when := at.Format("15:04")
+		if time.Until(at) > 20*time.Hour {
+			when = at.Format("2006-01-02 15:04")
+		}
+		parts = append(parts, fmt.Sprintf("about %s left (%s to %s), at %s", span(f.RemainingS), span(f.LowS), span(f.HighS), when))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// spent is what a cohort took that is over.
+func (w *watching) spent() string {
+	c := w.now.Cost
+	line := fmt.Sprintf("%d patches looked at, %s of workers' time", c.Patches, span(c.ComputeS))
+	if c.USD != nil {
+		line += fmt.Sprintf(", $%.2f", *c.USD)
+	}
+	return line
+}
+
+// progress is the cohort in one line.
+func (w *watching) progress() string {
+	line := fmt.Sprintf("%s: %s of %d", w.now.ID, counted(w.now.Counts), w.now.Counts.Submitted)
+	if p := w.pace(); p != "" && !w.now.Over() {
+		line += "; " + p
+	}
+	return line
+}
+
+// lostLine says why a slide came to no result.
+func lostLine(s client.Slide) string {
+	why := "no reason given"
+	if s.Error != nil {
+		if why = s.Error.Message; s.Error.Details != "" {
+			why += " (" + s.Error.Details + ")"
+		}
+	}
+	return fmt.Sprintf("%-11s  %s: %s", s.State, printable(s.Name), printable(strings.ReplaceAll(why, "\n", "; ")))
+}
