@@ -70,7 +70,7 @@ func TestALedgerOpenedAtAnyMomentSaysTheSame(t *testing.T) {
 		l = w.ledger(t)
 		same([5]int{2 - i, 0, i + 1, 0, 0})
 	}
-	time.Sleep(100 * time.Millisecond) // it is closed
+	over(t, w, m.ID)
 	same([5]int{0, 0, 3, 0, 0})
 	list, err := l.Slides(t.Context(), m.ID, 1, 10)
 	if err != nil || len(list) != 2 || list[1].End.Patches != 10 || list[1].Slide.Name != "s2.tif" {
@@ -121,6 +121,22 @@ type broken struct {
 func (b *broken) Put(ctx context.Context, jobs ...queue.Job) error {
 	n := min(int(b.left.Swap(0)), len(jobs))
 	return errors.Join(b.Queue.Put(ctx, jobs[:n]...), fault.New(fault.Unavailable, "no answer"))
+}
+
+// counting counts what a ledger asks of the queue.
+type counting struct {
+	cohort.Queue
+	puts, looks atomic.Int64 // calls
+}
+
+func (c *counting) Put(ctx context.Context, jobs ...queue.Job) error {
+	c.puts.Add(1)
+	return c.Queue.Put(ctx, jobs...)
+}
+
+func (c *counting) Backlog(ctx context.Context) (queue.Backlog, error) {
+	defer c.looks.Add(1)
+	return c.Queue.Backlog(ctx)
 }
 
 func TestASubmissionThatBreaksOffIsCancelledAndTold(t *testing.T) {
@@ -230,7 +246,7 @@ func TestADamagedSummaryIsMadeAnew(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, l, m.ID, [5]int{0, 0, 1, 0, 0})
-	time.Sleep(100 * time.Millisecond)
+	over(t, w, m.ID)
 	l.Close()
 	for _, key := range []string{"ledger/closed/" + m.ID + ".json", "cohorts/" + m.ID + "/ends.json"} {
 		if err := w.store.Put(t.Context(), key, strings.NewReader("{")); err != nil {

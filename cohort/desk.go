@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -50,12 +51,18 @@ type jobData struct {
 	Task
 }
 
-func newJob(m *Manifest, i int) queue.Job {
+// newJob returns the job of a slide of which so many ends are void: another ID each
+// time, for the queue drops one that it had a short while ago.
+func newJob(m *Manifest, i, void int) queue.Job {
 	data, err := json.Marshal(jobData{FormatVersion, Task{Cohort: m.ID, Index: i, Owner: m.Owner, Priority: m.Priority, Slide: m.Slides[i]}})
 	if err != nil {
 		panic(err) // nothing in it can fail to be encoded
 	}
-	return queue.Job{ID: SlideID(m.ID, i), Lane: m.Priority, Row: max(m.Row, 0) % queue.Rows, Data: data}
+	id := SlideID(m.ID, i)
+	if void > 0 {
+		id += "_" + strconv.Itoa(void)
+	}
+	return queue.Job{ID: id, Lane: m.Priority, Row: max(m.Row, 0) % queue.Rows, Data: data}
 }
 
 // Begin reads a job. ErrOver: there is nothing to do. Corrupt: it is no job of this

@@ -3,7 +3,6 @@ package cohort
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -154,21 +153,21 @@ func tooOften(id string, i int) error {
 	return fault.New(fault.Corrupt, "slide %s: %d ends of it are void", SlideID(id, i), maxGenerations)
 }
 
-// ends reads the ends that count and are not known yet. again are the slides of
-// which one was found damaged.
-func (s shelf) ends(ctx context.Context, id string, voids map[endRef]bool, known func(endRef) bool) (found map[int]*End, again []int, err error) {
+// ends reads the ends that count and are not known yet. fresh are those that are
+// void from now on.
+func (s shelf) ends(ctx context.Context, id string, voids map[endRef]bool, known func(endRef) bool) (found map[int]*End, fresh []endRef, err error) {
 	refs, err := s.refs(ctx, endsPrefix(id))
 	if err != nil {
 		return nil, nil, err
 	}
 	refs = slices.DeleteFunc(refs, func(r endRef) bool { return voids[r] || known(r) })
-	read := make([]*End, len(refs))
+	read, gone := make([]*End, len(refs)), make([]bool, len(refs))
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(readers)
 	for k, r := range refs {
 		eg.Go(func() (err error) {
 			if read[k], err = s.readEnd(ctx, id, r); missing(err) {
-				err = nil
+				gone[k], err = true, nil // taken away by hand
 			}
 			return err
 		})
@@ -177,18 +176,17 @@ func (s shelf) ends(ctx context.Context, id string, voids map[endRef]bool, known
 		return nil, nil, err
 	}
 	found = make(map[int]*End, len(refs))
-	lacking := map[int]struct{}{}
 	for k, r := range refs {
+		if gone[k] {
+			continue
+		}
 		if e := read[k]; e == nil {
-			lacking[r.index] = struct{}{}
+			fresh = append(fresh, r)
 		} else if first := found[r.index]; first == nil || e.generation < first.generation {
 			found[r.index] = e
 		}
 	}
-	for i := range found {
-		delete(lacking, i)
-	}
-	return found, slices.Sorted(maps.Keys(lacking)), nil
+	return found, fresh, nil
 }
 
 // allEnds is the content of cohorts/<id>/ends.json: null for cancelled slides.
@@ -199,7 +197,7 @@ type allEnds struct {
 }
 
 // every returns the ends of a cohort, from one object where it is there and says
-// nothing that is void.
+// nothing that is void. What is found void goes into voids.
 func (s shelf) every(ctx context.Context, id string, slides int, voids map[endRef]bool) (map[int]*End, error) {
 	var all allEnds
 	err := s.read(ctx, allEndsKey(id), maxEndsBytes, &all)
@@ -223,6 +221,9 @@ func (s shelf) every(ctx context.Context, id string, slides int, voids map[endRe
 }
 
 func (s shelf) truth(ctx context.Context, id string, voids map[endRef]bool) (map[int]*End, error) {
-	ends, _, err := s.ends(ctx, id, voids, func(endRef) bool { return false })
+	ends, fresh, err := s.ends(ctx, id, voids, func(endRef) bool { return false })
+	for _, r := range fresh {
+		voids[r] = true
+	}
 	return ends, err
 }

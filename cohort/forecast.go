@@ -1,12 +1,8 @@
 package cohort
 
 import (
-	"cmp"
 	"math"
-	"slices"
 	"time"
-
-	"bcc/queue"
 )
 
 // usualPatches is taken for a slide where none has been measured: the median of
@@ -45,72 +41,6 @@ func (t *tally) remaining(like *tally) (patches, deviation float64) {
 	return patches, each * math.Sqrt(k+k*k/float64(max(n, 1)))
 }
 
-// outlook is what forecasts are made of, as of one moment.
-type outlook struct {
-	now       time.Time
-	rate, off float64
-	all       *tally
-	queue     []*book          // in the order in which their slides are taken
-	ahead     map[*book]amount // of each, what goes first; nil: not summed up
-}
-
-// amount is a number of patches and the variance of that guess.
-type amount struct{ patches, variance float64 }
-
-func (a amount) plus(t, like *tally) amount {
-	p, d := t.remaining(like)
-	return amount{a.patches + p, a.variance + d*d}
-}
-
-// outlook gathers it. Asked for all cohorts it sums up what goes before each once,
-// for there may be ten thousand of one slide. The caller holds mu.
-func (l *Ledger) outlook(now time.Time, each bool) *outlook {
-	o := &outlook{now: now, all: l.all()}
-	if o.rate, o.off = l.rate(); o.rate == 0 {
-		return o
-	}
-	for _, b := range l.open {
-		if !b.over() {
-			o.queue = append(o.queue, b)
-		}
-	}
-	if !each {
-		return o
-	}
-	slices.SortFunc(o.queue, order)
-	o.ahead = make(map[*book]amount, len(o.queue))
-	var before amount
-	for _, b := range o.queue {
-		o.ahead[b] = before
-		before = before.plus(&b.tally, o.all)
-	}
-	return o
-}
-
-// order is that in which slides of cohorts are taken.
-func order(a, b *book) int {
-	if a.Priority != b.Priority {
-		if a.Priority == queue.Urgent {
-			return -1
-		}
-		return 1
-	}
-	return cmp.Or(a.seen.Compare(b.seen), cmp.Compare(a.ID, b.ID))
-}
-
-// before returns what goes before b.
-func (o *outlook) before(b *book) (sum amount) {
-	if o.ahead != nil {
-		return o.ahead[b]
-	}
-	for _, other := range o.queue {
-		if order(other, b) < 0 {
-			sum = sum.plus(&other.tally, o.all)
-		}
-	}
-	return sum
-}
-
 // forecast says when b ends, where the slides before it go first. Nil: nothing is
 // measured yet, or it is over.
 func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
@@ -118,7 +48,7 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 		return nil
 	}
 	own, _ := b.remaining(o.all)
-	left := o.before(b).plus(&b.tally, o.all)
+	left := o.until(b)
 	spread := nineInTen * math.Hypot(o.off, math.Sqrt(left.variance)/max(left.patches, 1))
 	remaining := left.patches / o.rate
 	f := &Forecast{

@@ -8,6 +8,7 @@ import (
 
 	"bcc/blob"
 	"bcc/cohort"
+	"bcc/fault"
 	"bcc/queue"
 )
 
@@ -111,12 +112,41 @@ func eventually(t *testing.T, l *cohort.Ledger, id string, want [5]int) cohort.S
 // adds checks the equation that every summary has to hold.
 func adds(t *testing.T, s cohort.Summary) {
 	t.Helper()
-	if c := s.Counts; c.Submitted != c.Pending+c.Running+c.Done+c.Failed+c.Cancelled {
+	if c := s.Counts; c.Submitted != c.Pending+c.Running+c.Done+c.Failed+c.Quarantined+c.Cancelled {
 		t.Fatalf("%+v do not add up", c)
 	}
 	if s.Patches.Done > s.Patches.Planned {
 		t.Fatalf("%+v patches", s.Patches)
 	}
+}
+
+// over waits until the cohort has been closed in the store.
+func over(t *testing.T, w *world, id string) {
+	t.Helper()
+	until(t, "the cohort is closed", func() bool {
+		is, err := blob.Exists(t.Context(), w.store, "ledger/closed/"+id+".json")
+		open, err2 := blob.Exists(t.Context(), w.store, "ledger/open/"+id)
+		return err == nil && err2 == nil && is && !open
+	})
+}
+
+// until waits for a condition.
+func until(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func errOf(_ cohort.Manifest, err error) error { return err }
+
+func kind(err error) string {
+	if err == nil {
+		return ""
+	}
+	return fault.Of(err).String()
 }
 
 func done(patches int) cohort.End {

@@ -229,7 +229,7 @@ func TestSummariesAreTheOwnersNewestFirst(t *testing.T) {
 		}
 	}
 	check(l)
-	time.Sleep(100 * time.Millisecond) // the first is closed
+	over(t, w, ids[0])
 	l.Close()
 	check(w.ledger(t))
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bcc/fault"
+	"bcc/queue"
 )
 
 // look brings one cohort's book to what the store says, and closes it where it is
@@ -117,7 +118,7 @@ func (l *Ledger) catchUp(ctx context.Context, b *book) error {
 	if c != nil {
 		return l.strike(ctx, b, c)
 	}
-	ends, again, err := l.shelf.ends(ctx, b.ID, voids, func(r endRef) bool { return r.index >= len(known) || known[r.index] })
+	ends, fresh, err := l.shelf.ends(ctx, b.ID, voids, func(r endRef) bool { return r.index >= len(known) || known[r.index] })
 	if err != nil {
 		return err
 	}
@@ -130,9 +131,12 @@ func (l *Ledger) catchUp(ctx context.Context, b *book) error {
 			b.estrange(i, e)
 		}
 	}
+	for _, r := range fresh {
+		b.void(r)
+	}
 	l.mu.Unlock()
-	for _, i := range again {
-		if err := l.putSome(ctx, b, i, i+1); err != nil {
+	for _, r := range fresh {
+		if err := l.putSome(ctx, b, r.index, r.index+1); err != nil {
 			return err
 		}
 	}
@@ -156,17 +160,20 @@ func (l *Ledger) load(ctx context.Context, id string) (*book, error) {
 	if m.ID != id {
 		return nil, fault.New(fault.Corrupt, "object %s: it is of another cohort", manifestKey(id))
 	}
+	if m.Priority != queue.Urgent && m.Priority != queue.Routine {
+		return nil, fault.New(fault.Unsupported, "object %s: priority %.40q", manifestKey(id), m.Priority)
+	}
 	b := newBook(m)
 	voids, err := l.shelf.voids(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	for r := range voids {
-		b.void(r)
-	}
 	ends, err := l.shelf.every(ctx, id, len(m.Slides), voids)
 	if err != nil {
 		return nil, err
+	}
+	for r := range voids {
+		b.void(r)
 	}
 	c, err := l.shelf.cancelled(ctx, id)
 	if err != nil {

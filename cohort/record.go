@@ -42,6 +42,9 @@ func decode(key string, record []byte, v any) error {
 	if err := json.Unmarshal(text, &version); err != nil {
 		return fault.New(fault.Corrupt, "object %s: %w", key, err)
 	}
+	if version.FormatVersion < 1 {
+		return fault.New(fault.Corrupt, "object %s: it has no format version", key)
+	}
 	err := json.Unmarshal(text, v)
 	if version.FormatVersion != FormatVersion {
 		return fault.New(fault.Unsupported, "object %s: format version %d, this program reads %d", key, version.FormatVersion, FormatVersion)

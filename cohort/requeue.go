@@ -26,7 +26,7 @@ func (l *Ledger) putSome(ctx context.Context, b *book, from, to int) error {
 	jobs := make([]queue.Job, 0, to-from)
 	for i := from; i < to; i++ {
 		if line := b.lines[i]; !line.state.Final() && !line.foreign {
-			jobs = append(jobs, newJob(&b.Manifest, i))
+			jobs = append(jobs, newJob(&b.Manifest, i, line.void))
 		}
 	}
 	l.mu.Unlock()
