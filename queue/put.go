@@ -113,10 +113,19 @@ func message(q *Queue, j Job) *nats.Msg {
 }
 
 // onlyOnce has the server refuse a job while one of its ID is there, and drop it
-// where one was a short while ago.
+// where one was a short while ago. While a cluster elects a leader, 4 to 9 s after it
+// lost one, nobody responds: that is waited for.
 func onlyOnce(j Job) []jetstream.PublishOpt {
-	return []jetstream.PublishOpt{jetstream.WithMsgID(j.ID), jetstream.WithExpectLastSequencePerSubject(0)}
+	return []jetstream.PublishOpt{
+		jetstream.WithMsgID(j.ID), jetstream.WithExpectLastSequencePerSubject(0),
+		jetstream.WithRetryWait(electing / electingTries), jetstream.WithRetryAttempts(electingTries),
+	}
 }
+
+const (
+	electing      = 9 * time.Second // less than acknowledged waits
+	electingTries = 36
+)
 
 func (q *Queue) putFailed(j Job, err error) error {
 	if broken := q.broken(); broken != nil {
