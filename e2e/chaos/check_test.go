@@ -167,7 +167,7 @@ func check(t *testing.T, d *diary, f *fleet, set *set, want truth, got map[strin
 	d.note("%d results in %d files are what the quiet run made; requests of the store: %v", len(have.results), len(have.files), f.store.trouble.made)
 }
 
-// checkEnds looks for one end a slide in the store, and no cohort that nobody knows.
+// checkEnds looks for one end a slide in the store, and for cohorts that are not over.
 func checkEnds(t *testing.T, store blob.Store, got map[string]cohort) {
 	t.Helper()
 	ends := map[string]int{}
@@ -176,9 +176,6 @@ func checkEnds(t *testing.T, store blob.Store, got map[string]cohort) {
 			t.Fatal(err)
 		}
 		parts := strings.Split(info.Key, "/")
-		if _, ok := got[parts[1]]; !ok {
-			t.Errorf("%s belongs to no cohort that was answered for", info.Key)
-		}
 		if len(parts) == 4 && parts[2] == "ends" {
 			ends[parts[1]]++
 		}

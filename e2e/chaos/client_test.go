@@ -153,7 +153,7 @@ func (c *client) submit(ctx context.Context, o order) error {
 			return err
 		}
 		for _, there := range all.Cohorts {
-			if there.Name == o.name {
+			if there.Name == o.name && there.State != "cancelled" { // what it could not keep it has withdrawn
 				made = there
 				return nil
 			}
