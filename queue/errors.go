@@ -35,6 +35,13 @@ func full(err error) bool {
 	return ok && (api.ErrorCode == insufficientResources || strings.Contains(api.Description, "maximum bytes exceeded"))
 }
 
+// refused reports whether the server answered and would not, other than that there is
+// no such stream.
+func refused(err error) bool {
+	_, answered := errors.AsType[*jetstream.APIError](err)
+	return answered && !errors.Is(err, jetstream.ErrStreamNotFound)
+}
+
 // isThere reports whether the server refused a job because one of its ID is there.
 func isThere(err error) bool {
 	api, ok := errors.AsType[*jetstream.APIError](err)

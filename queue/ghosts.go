@@ -31,7 +31,7 @@ func (q *Queue) layGhosts(ctx context.Context) error {
 				err = r.remake(ctx, q.cfg.Lease)
 			}
 			if err != nil {
-				return unavailable(err, "look for forgotten jobs in row "+r.name)
+				return q.damaged(unavailable(err, "look for forgotten jobs in row "+r.name))
 			}
 		}
 	}

@@ -75,6 +75,9 @@ func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jet
 	if err == nil {
 		return stream, q.check(stream.CachedInfo(), cfg)
 	}
+	if q.local != nil && refused(err) {
+		return nil, q.damaged(fmt.Errorf("open the stream %s: %w", cfg.Name, err))
+	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fault.Hint(unavailable(err, "open the stream "+cfg.Name), "the server must have JetStream")
 	}
