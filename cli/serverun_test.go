@@ -26,8 +26,9 @@ import (
 
 // serving is a bcc serve without workers, on a queue elsewhere: it wants no engine.
 type serving struct {
-	addr string // host:port
-	data string // its folder
+	addr  string // host:port
+	data  string // its folder
+	queue *queue.Queue
 
 	cancel   context.CancelFunc
 	ended    chan struct{}
@@ -44,7 +45,7 @@ func startServe(t *testing.T, flags ...string) *serving {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	s := &serving{data: filepath.Join(dir, "data"), ended: make(chan struct{})}
+	s := &serving{data: filepath.Join(dir, "data"), queue: q, ended: make(chan struct{})}
 	addrFile := filepath.Join(dir, "addr")
 	args := append([]string{"serve", "--addr", "127.0.0.1:0", "--addr-file", addrFile, "--data", s.data,
 		"--workers", "0", "--queue", "nats://" + q.Addr()}, flags...)
