@@ -38,7 +38,7 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 		return Manifest{}, err
 	}
 	err := l.shelf.create(ctx, manifestKey(m.ID), m)
-	if err == nil && time.Since(now) > submitWithin/2 { // the mark may be taken for a leftover
+	if err == nil && time.Now().Round(0).Sub(now.Round(0)) > submitWithin/2 { // this machine slept: the mark may have been taken for a leftover
 		err = l.mark(ctx, m.ID)
 	}
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 func TestASlideIsQuarantinedAndThatIsItsEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t), cohort.NewDesk(w.store, w.queue)
+	l, there, d := w.ledger(t), w.ledger(t), cohort.NewDesk(w.store, w.queue)
 	m := submit(t, l, 2)
 	events, err := l.Follow(t.Context(), m.ID)
 	if err != nil {
@@ -44,8 +44,10 @@ func TestASlideIsQuarantinedAndThatIsItsEnd(t *testing.T) {
 	eventually(t, l, m.ID, [5]int{0, 0, 1, 0, 0})
 	over(t, w, m.ID)
 	l.Close()
-	if s := eventually(t, w.ledger(t), m.ID, [5]int{0, 0, 1, 0, 0}); s.Counts != want {
-		t.Errorf("read anew: %+v", s.Counts)
+	for name, l := range map[string]*cohort.Ledger{"another server's": there, "read anew": w.ledger(t)} {
+		if s := eventually(t, l, m.ID, [5]int{0, 0, 1, 0, 0}); s.Counts != want {
+			t.Errorf("%s: %+v", name, s.Counts)
+		}
 	}
 }
 
