@@ -13,6 +13,12 @@ const usualPatches = 1300
 // nineInTen is how many standard deviations lie on each side of nine in ten.
 const nineInTen = 1.645
 
+// student returns how much wider an interval of nine in ten is where the deviation
+// was measured with so many degrees of freedom: the first term of Student's t.
+func student(freedom float64) float64 {
+	return 1 + (nineInTen*nineInTen+1)/(4*max(freedom, 1))
+}
+
 // perSlide returns the mean number of patches of the slides measured, its standard
 // deviation and their number.
 func (t *tally) perSlide() (mean, deviation float64, n int) {
@@ -23,7 +29,7 @@ func (t *tally) perSlide() (mean, deviation float64, n int) {
 	mean = t.sum / float64(n)
 	deviation = mean // of one slide nothing is learned
 	if n > 1 {
-		deviation = math.Sqrt(max(t.squares/float64(n)-mean*mean, 0) * float64(n) / float64(n-1))
+		deviation = math.Sqrt(max(t.squares/float64(n)-mean*mean, 0)*float64(n)/float64(n-1)) * student(float64(n-1))
 	}
 	return mean, deviation, n
 }
@@ -49,8 +55,8 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 	}
 	own, _ := b.remaining(o.all)
 	left := o.until(b)
-	spread := nineInTen * math.Hypot(o.off, math.Sqrt(left.variance)/max(left.patches, 1))
 	remaining := left.patches / o.rate
+	spread := nineInTen * math.Hypot(o.sure.over(remaining), math.Sqrt(left.variance)/max(left.patches, 1))
 	f := &Forecast{
 		Finish:     o.now.Add(time.Duration(min(remaining, 1e9) * float64(time.Second))).UTC().Truncate(time.Second),
 		RemainingS: remaining,

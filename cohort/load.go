@@ -41,16 +41,16 @@ func (l *Ledger) Load() Load {
 	return load
 }
 
-// rate returns the patches per second of all workers and how far off that may be:
-// as the ledger has seen, else as the workers say.
-func (l *Ledger) rate() (perS, off float64) {
-	if perS, off = l.meter.rate(); perS > 0 {
-		return perS, off
+// rate returns the patches per second of all workers and how sure that is: as the
+// ledger has seen, else as the workers say.
+func (l *Ledger) rate() (perS float64, sure precision) {
+	if perS, sure = l.meter.rate(); perS > 0 {
+		return perS, sure
 	}
 	for _, w := range l.workers {
 		perS += w.PatchesPerS
 	}
-	return perS, rateUnsure
+	return perS, precision{}
 }
 
 // WorkerState is what a worker says of itself.

@@ -10,13 +10,14 @@ import (
 
 // outlook is what forecasts are made of, as of one moment.
 type outlook struct {
-	now       time.Time
-	rate, off float64
-	all       *tally
-	queue     []*book // with slides to come
-	urgent    amount  // of the whole lane
-	rows      map[queue.Lane]*[queue.Rows]amount
-	ahead     map[*book]amount // of each, what goes first in its row; nil: not summed up
+	now    time.Time
+	rate   float64 // patches a second
+	sure   precision
+	all    *tally
+	queue  []*book // with slides to come
+	urgent amount  // of the whole lane
+	rows   map[queue.Lane]*[queue.Rows]amount
+	ahead  map[*book]amount // of each, what goes first in its row; nil: not summed up
 }
 
 // amount is so many slides, a guess of their patches left, and its variance.
@@ -45,7 +46,7 @@ func (t *tally) amount(like *tally) amount {
 // for there may be ten thousand of one slide. The caller holds mu.
 func (l *Ledger) outlook(now time.Time, each bool) *outlook {
 	o := &outlook{now: now, all: l.all()}
-	if o.rate, o.off = l.rate(); o.rate == 0 {
+	if o.rate, o.sure = l.rate(); o.rate == 0 {
 		return o
 	}
 	o.rows = map[queue.Lane]*[queue.Rows]amount{queue.Urgent: {}, queue.Routine: {}}

@@ -1,7 +1,9 @@
 package cohort
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -50,30 +52,80 @@ func (m *meter) scored(now time.Time, patches int) {
 	m.at(now).patches += patches
 }
 
-// rate returns patches per second, 0 where nothing was measured yet, and how far
-// off it may be: the standard error over the rate, from the buckets' own rates.
-func (m *meter) rate() (perS, off float64) {
+// rate returns patches per second, 0 where nothing was measured yet, and how sure
+// that is.
+func (m *meter) rate() (perS float64, sure precision) {
 	var patches int
 	var busy time.Duration
-	var n, sum, squares float64
+	var full []bucket
 	for _, b := range m.buckets {
 		patches += b.patches
 		busy += b.busy
 		if b.busy >= rateBucket/2 {
-			r := float64(b.patches) / b.busy.Seconds()
-			n, sum, squares = n+1, sum+r, squares+r*r
+			full = append(full, b)
 		}
 	}
 	if busy < rateLeast || patches == 0 {
-		return 0, 0
+		return 0, precision{}
 	}
-	perS, off = float64(patches)/busy.Seconds(), rateUnsure
-	if n >= 3 {
-		mean := sum / n
-		spread := math.Sqrt(max(squares/n-mean*mean, 0) * n / (n - 1))
-		off = max(spread/mean/math.Sqrt(n), rateFloor)
+	perS = float64(patches) / busy.Seconds()
+	if len(full) < 3 {
+		return perS, precision{}
 	}
-	return perS, off
+	slices.SortFunc(full, func(a, b bucket) int { return cmp.Compare(a.number, b.number) })
+	return perS, precisionOf(full)
+}
+
+// precision is what buckets tell of a rate that goes on as it did. The zero value is
+// that of none.
+type precision struct {
+	spread float64 // standard deviation of a bucket's rate over the mean of all
+	n      float64 // buckets
+	kin    float64 // correlation of a bucket with the next
+}
+
+func precisionOf(buckets []bucket) precision {
+	n := float64(len(buckets))
+	off := make([]float64, len(buckets)) // from the mean
+	var mean, squares, pairs float64
+	for i, b := range buckets {
+		off[i] = float64(b.patches) / b.busy.Seconds()
+		mean += off[i] / n
+	}
+	for i := range off {
+		off[i] -= mean
+		squares += off[i] * off[i]
+		if i > 0 {
+			pairs += off[i] * off[i-1]
+		}
+	}
+	if squares == 0 {
+		return precision{n: n}
+	}
+	kin := pairs / squares
+	kin += (1 + 4*kin) / n // Kendall 1954: from few, it comes out too small
+	p := precision{n: n, kin: min(max(kin, 0), 0.95)}
+	// So does the spread, where neighbours are alike.
+	p.spread = math.Sqrt(squares/n/max(1-1/p.alone(n), 0.1)) / mean
+	return p
+}
+
+// alone returns how many buckets that knew nothing of each other would tell as much
+// as n of these, at least one.
+func (p precision) alone(n float64) float64 {
+	return max(n*(1-p.kin)/(1+p.kin), min(n, 1))
+}
+
+// over returns the standard deviation of the mean rate of so much time to come, over
+// the rate: what was measured was one stretch of time, and that will be another.
+func (p precision) over(seconds float64) float64 {
+	if p.n == 0 {
+		return rateUnsure
+	}
+	ahead := max(seconds/rateBucket.Seconds(), 1)
+	known := p.alone(p.n)
+	off := p.spread * math.Sqrt(1/known+1/p.alone(ahead)) * student(known)
+	return math.Hypot(off, rateFloor)
 }
 
 // What is assumed of a rate from less than three buckets, and of any: neighbours on
