@@ -47,7 +47,7 @@ func (w *Worker) kept(ctx context.Context, key string) (report.Result, bool) {
 
 // compute walks the slide and keeps its result in the store.
 func (w *Worker) compute(ctx context.Context, p plan, src *source, job *walk) (report.Result, error) {
-	dir, err := os.MkdirTemp(w.cfg.Scratch, scratchMark+"result-*")
+	dir, err := os.MkdirTemp(w.scratch, "result-*")
 	if err != nil {
 		return report.Result{}, scratchError(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -39,10 +37,12 @@ type walk struct {
 // walks and hands it back to the queue: nothing is lost but shards that were begun.
 // It returns when all has stopped, or, with an error, when Config.Drain is over.
 func (w *Worker) Run(ctx context.Context) error {
-	if err := os.MkdirAll(w.cfg.Scratch, 0o777); err != nil {
-		return fault.New(fault.Unavailable, "make scratch folder: %w", err)
+	scratch, release, err := openScratch(w.cfg.Scratch)
+	if err != nil {
+		return err
 	}
-	w.clearScratch()
+	defer release()
+	w.scratch = scratch
 	deaf, err := w.desk.OnCancel(w.cancel)
 	if err != nil {
 		return err
@@ -191,25 +191,6 @@ func (w *Worker) cancel(id string) {
 	for v := range w.walks {
 		if v.task.Cohort == id {
 			v.stop(errCancelled)
-		}
-	}
-}
-
-// Names of what lies in the scratch folder while it is needed. What is older than
-// scratchLeft was left by a worker that was killed.
-const (
-	scratchMark = "bcc-worker-"
-	scratchLeft = 24 * time.Hour
-)
-
-func (w *Worker) clearScratch() {
-	left, err := filepath.Glob(filepath.Join(w.cfg.Scratch, scratchMark+"*"))
-	if err != nil {
-		return // nothing is lost but room
-	}
-	for _, path := range left {
-		if info, err := os.Lstat(path); err == nil && time.Since(info.ModTime()) > scratchLeft {
-			os.RemoveAll(path)
 		}
 	}
 }

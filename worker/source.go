@@ -69,7 +69,7 @@ func (w *Worker) bring(ctx context.Context, address string) (sha string, err err
 	if w.fetch == nil {
 		return "", fault.New(fault.Unsupported, "slides at addresses are not fetched here")
 	}
-	f, err := os.CreateTemp(w.cfg.Scratch, scratchMark+"slide-*")
+	f, err := os.CreateTemp(w.scratch, "slide-*")
 	if err != nil {
 		return "", scratchError(err)
 	}

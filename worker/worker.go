@@ -144,6 +144,7 @@ type Worker struct {
 	log     *slog.Logger
 	metrics *metrics
 	started time.Time
+	scratch string // its own, below Config.Scratch, while it runs
 
 	once    once      // results being made
 	large   once      // slides with many rows being put together
