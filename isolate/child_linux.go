@@ -252,6 +252,10 @@ func (c *child) kill(cause, why string) {
 	_ = c.cmd.Process.Kill() // or it is gone already, which the verdict must not hide
 }
 
+func (c *child) frames() int64 { return c.heard.Load() }
+
+func (c *child) ended() <-chan struct{} { return c.dead }
+
 // gone reports whether the process is gone.
 func (c *child) gone() bool {
 	select {

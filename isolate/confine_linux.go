@@ -13,10 +13,14 @@ import (
 // have, used or not.
 const stackBytes = 8 << 20
 
+// maxStack bounds a goroutine's stack, in bytes: what calls itself so deep never ends.
+const maxStack = 64 << 20
+
 // confine binds this process, before it has seen a byte of a slide. It returns in
 // words what the system does not know; a limit that it knows and refuses is an error.
 func confine(h hello) (lacks []string, err error) {
 	debug.SetMemoryLimit(h.Memory * 3 / 4) // Go collects before it is refused memory
+	debug.SetMaxStack(maxStack)
 	stacks := int64(runtime.GOMAXPROCS(0)+16) * stackBytes
 	for _, l := range []struct {
 		name  string

@@ -69,19 +69,20 @@ func endOfWords(words string, code int, memory int64) end {
 	first, _, _ := strings.Cut(strings.TrimSpace(words), "\n")
 	has := func(s string) bool { return strings.Contains(words, s) }
 	switch {
+	case has("stack overflow"), has("stack exceeds"):
+		return end{causePanic, "it broke down: stack overflow"}
 	case has("out of memory"), has("cannot allocate memory"), has("pthread_create failed"):
 		return end{causeMemory, fmt.Sprintf("it wanted more than %s of memory", gib(memory))}
-	case strings.HasPrefix(first, "SIG"): // in native code
-		name, _, _ := strings.Cut(first, ":")
-		return end{causeSignal, "it was ended by " + name}
+	case strings.Contains("\n"+words, "\nSIG"): // in native code, which may have said something before
+		_, rest, _ := strings.Cut("\n"+words, "\nSIG")
+		name, _, _ := strings.Cut(rest, ":")
+		return end{causeSignal, "it was ended by SIG" + name}
 	case has("[signal SIG"): // in ours
 		_, rest, _ := strings.Cut(words, "[signal ")
 		name, _, _ := strings.Cut(rest, ":")
 		return end{causeSignal, "it was ended by " + name}
 	case strings.HasPrefix(first, "fatal error: "):
 		return end{causePanic, "it broke down: " + strings.TrimPrefix(first, "fatal error: ")}
-	case has("stack overflow"):
-		return end{causePanic, "it broke down: stack overflow"}
 	case strings.HasPrefix(first, "panic: runtime error: "): // other panics might quote the slide
 		return end{causePanic, "it panicked: " + strings.TrimPrefix(first, "panic: ")}
 	case has("panic: "):

@@ -10,7 +10,7 @@ import (
 // watch ends a child that says nothing for too long while it is asked for something,
 // or that uses too much processor time.
 type watch struct {
-	child   *child
+	child   watched
 	serving func() bool // whether the child waits for bytes from here
 	allowed atomic.Int64
 	begun   time.Duration // processor time of the child when the slide began
@@ -18,7 +18,16 @@ type watch struct {
 	wg      sync.WaitGroup
 }
 
-func startWatch(c *child, cfg *Config, serving func() bool) *watch {
+// watched is the child as its watch sees it.
+type watched interface {
+	frames() int64          // heard so far
+	owing() bool            // it is its turn to say something
+	cpu() time.Duration     // it has used
+	ended() <-chan struct{} // closed when it is gone
+	kill(cause, why string)
+}
+
+func startWatch(c watched, cfg *Config, serving func() bool) *watch {
 	w := &watch{child: c, serving: serving, begun: c.cpu(), quit: make(chan struct{})}
 	w.allow(cfg.CPU)
 	w.wg.Go(func() { w.run(cfg.Patience) })
@@ -38,12 +47,12 @@ func (w *watch) run(patience time.Duration) {
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	var silent time.Duration
-	heard, last := w.child.heard.Load(), time.Now()
+	heard, last := w.child.frames(), time.Now()
 	for {
 		select {
 		case <-w.quit:
 			return
-		case <-w.child.dead:
+		case <-w.child.ended():
 			return
 		case <-tick.C:
 		}
@@ -56,7 +65,7 @@ func (w *watch) run(patience time.Duration) {
 		now := time.Now()
 		passed := min(now.Sub(last), 2*step)
 		last = now
-		if h := w.child.heard.Load(); h != heard || w.serving() || !w.child.owing() {
+		if h := w.child.frames(); h != heard || w.serving() || !w.child.owing() {
 			heard, silent = h, 0
 			continue
 		}
