@@ -144,10 +144,12 @@ func (w *Worker) beat(ctx context.Context, l *queue.Lease, stop context.CancelCa
 }
 
 // waiting remembers whether slides wait on the queue, which costs a question to ask.
+// The zero value is that nobody knows.
 type waiting struct {
 	mu    sync.Mutex
 	asked time.Time
-	jobs  int // that nobody has begun; -1: not known
+	jobs  int  // that nobody has begun
+	none  bool // there are none: the queue said so
 }
 
 // How long an answer holds: a long queue is not empty a second later.
@@ -157,20 +159,23 @@ const (
 	many        = 100
 )
 
-// nothingWaits reports whether no slide waits for a worker, as far as is known.
+// nothingWaits reports whether no slide waits for a worker, as far as is known. While
+// one asks, others go by the last answer.
 func (w *Worker) nothingWaits(ctx context.Context) bool {
 	q := &w.waits
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	holds := waitingFew
 	if q.jobs >= many {
 		holds = waitingMany
 	}
 	if now := time.Now(); q.asked.IsZero() || now.Sub(q.asked) >= holds {
-		q.asked, q.jobs = now, -1
-		if b, err := w.queue.Backlog(ctx); err == nil {
-			q.jobs = b.Urgent + b.Routine
-		}
+		q.asked = now
+		q.mu.Unlock() // the queue may be slow
+		b, err := w.queue.Backlog(ctx)
+		q.mu.Lock()
+		q.jobs = b.Urgent + b.Routine
+		q.none = err == nil && q.jobs == 0
 	}
-	return q.jobs == 0
+	defer q.mu.Unlock()
+	return q.none
 }
