@@ -40,6 +40,7 @@ type conductor struct {
 	survey Survey
 	log    *slog.Logger
 
+	first  int            // the shard to begin with
 	making sync.WaitGroup // what uses the survey
 	quiet  time.Time      // of the watch alone: until then nothing is offered
 
@@ -92,6 +93,9 @@ func (w *Worker) newConductor(survey Survey, override float64, src *source, job 
 		w: w, job: job, src: src, survey: survey, log: w.log.With("slide_id", job.task.SlideID),
 		shards: make([]shard, len(ranges)), said: map[string]string{}, changed: make(chan struct{}),
 	}
+	if len(ranges) > 0 {
+		c.first = int(w.number % uint64(len(ranges)))
+	}
 	for i, r := range ranges {
 		c.shards[i] = shard{Range: r, key: w.rowsKey(src.sha256, override, detect.Part(g, r.From, r.To))}
 	}
@@ -125,6 +129,7 @@ func (c *conductor) find(ctx context.Context) error {
 		wg.Go(func() {
 			defer func() { <-room }()
 			r, err := c.w.lookUp(ctx, c.shards[i].key, c.shards[i].Len())
+			c.shards[i].asked = time.Now() // nobody else has it yet
 			if errs[i] = err; r != nil {
 				c.w.metrics.shards.WithLabelValues(shardFound).Inc()
 				c.there(i, r, false)
@@ -173,7 +178,7 @@ func (c *conductor) work(ctx context.Context) error {
 			if late {
 				c.w.metrics.shards.WithLabelValues(shardTakenOver).Inc()
 			}
-			if err := c.make(ctx, i, late); err != nil && ctx.Err() == nil {
+			if err := c.make(ctx, i); err != nil && ctx.Err() == nil {
 				return err
 			}
 		case c.left() == 0:
@@ -204,7 +209,7 @@ func (c *conductor) begin() (i int, late, ok bool) {
 // standing returns how the shards stand. The caller holds mu.
 func (c *conductor) standing() standing {
 	return standing{
-		now: time.Now(), urgent: c.urgent(), patch: c.perPatch(), shards: c.shards,
+		now: time.Now(), urgent: c.urgent(), patch: c.perPatch(), first: c.first, shards: c.shards,
 	}
 }
 
@@ -226,8 +231,8 @@ func (c *conductor) perPatch() time.Duration {
 	return known[len(known)/2]
 }
 
-// make has a shard scored here, and its rows kept. ask: they may be in the store.
-func (c *conductor) make(ctx context.Context, i int, ask bool) error {
+// make has a shard scored here, and its rows kept, where they are not in the store.
+func (c *conductor) make(ctx context.Context, i int) error {
 	defer c.making.Done()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -235,7 +240,7 @@ func (c *conductor) make(ctx context.Context, i int, ask bool) error {
 	sh := c.shards[i]
 	c.shards[i].stop = stop
 	c.mu.Unlock()
-	if ask {
+	if time.Since(sh.asked) > lookEvery {
 		if r, err := c.w.lookUp(ctx, sh.key, sh.Len()); err != nil || r != nil {
 			c.put(i, r)
 			return err

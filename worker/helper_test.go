@@ -76,13 +76,19 @@ func newWorldOf(t testing.TB, lease time.Duration) *world {
 // test ends.
 func newModel(t testing.TB, px, runners int, before func(context.Context, int) error) worker.Model {
 	t.Helper()
+	return newModelOf(t, px, runners, 1, before)
+}
+
+// newModelOf returns one with so many outputs.
+func newModelOf(t testing.TB, px, runners, outputs int, before func(context.Context, int) error) worker.Model {
+	t.Helper()
 	const batch = 4
 	var rs []infer.Runner
 	for range runners {
-		rs = append(rs, &infertest.Fake{PatchPx: px, Batch: batch, Outputs: 1, Before: before})
+		rs = append(rs, &infertest.Fake{PatchPx: px, Batch: batch, Outputs: outputs, Before: before})
 	}
 	ic := infer.DefaultConfig()
-	ic.Batch, ic.PatchPx, ic.Outputs, ic.MaxDelay = batch, px, 1, time.Millisecond
+	ic.Batch, ic.PatchPx, ic.Outputs, ic.MaxDelay = batch, px, outputs, time.Millisecond
 	b, err := infer.New(ic, rs)
 	if err != nil {
 		t.Fatal(err)
@@ -93,11 +99,11 @@ func newModel(t testing.TB, px, runners int, before func(context.Context, int) e
 	t.Cleanup(func() { stop(); <-done })
 
 	cfg := detect.DefaultConfig(px, scaleUM)
-	cfg.Outputs = 1
+	cfg.Outputs = outputs
 	cfg.Probability = func(row []float32) float32 { return row[0] }
 	cfg.Model = report.Model{Name: "fake", Version: "1", SHA256: "f00d", PatchSizePx: px, MPPUM: scaleUM}
 	cfg.Program = report.Program{Name: "bcc", Version: "test"}
-	return worker.Model{Detect: cfg, Scorer: b, Runners: runners, Devices: []string{"none"}}
+	return worker.Model{Detect: cfg, Scorer: b, Urgent: b.Urgent(), Runners: runners, Devices: []string{"none"}}
 }
 
 // start runs a worker until stop is called or the test ends.
@@ -193,7 +199,7 @@ func (w *world) submit(t testing.TB, lane queue.Lane, slides ...cohort.Slide) co
 // wait returns where the slide stands when it has come to its end.
 func (w *world) wait(t testing.TB, m cohort.Manifest, i int) cohort.Status {
 	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), 60*time.Second)
 	defer stop()
 	s, err := w.ledger.Wait(ctx, cohort.SlideID(m.ID, i))
 	if err != nil {

@@ -49,7 +49,19 @@ type standing struct {
 	urgent bool
 	idle   bool          // no slide waits on the queue: somebody may have nothing to do
 	patch  time.Duration // what a patch of this slide takes; 0: not known
+	first  int           // the shard to begin with
 	shards []shard
+}
+
+// each yields the shards in the order in which they are made: from the first on, and
+// round. Workers that happen to conduct slides of the same content begin at different
+// ones, and find what the others made.
+func (s *standing) each(yield func(i int, sh *shard) bool) {
+	for k := range s.shards {
+		if i := (s.first + k) % len(s.shards); !yield(i, &s.shards[i]) {
+			return
+		}
+	}
 }
 
 // late reports whether whoever is at the shard takes too long.
@@ -71,8 +83,8 @@ func (s *standing) offer() []int {
 	}
 	var out []int
 	busy := slices.ContainsFunc(s.shards, func(sh shard) bool { return sh.mine })
-	for i := range s.shards {
-		switch sh := &s.shards[i]; {
+	for i, sh := range s.each {
+		switch {
 		case sh.free() && !busy:
 			busy = true
 		case sh.free(), (sh.mine || sh.out()) && sh.offers < maxOffers && s.late(i):
@@ -85,13 +97,13 @@ func (s *standing) offer() []int {
 // next returns the shard that this worker makes next: one that nobody is at, else one
 // that is late elsewhere; ok is false where there is none.
 func (s *standing) next() (i int, ok bool) {
-	for i := range s.shards {
-		if s.shards[i].free() {
+	for i, sh := range s.each {
+		if sh.free() {
 			return i, true
 		}
 	}
-	for i := range s.shards {
-		if s.shards[i].out() && s.late(i) {
+	for i, sh := range s.each {
+		if sh.out() && s.late(i) {
 			return i, true
 		}
 	}

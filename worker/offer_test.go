@@ -56,6 +56,17 @@ func TestShardsAreOfferedWhenSomebodyMayBeIdle(t *testing.T) {
 	}
 }
 
+func TestWhoBeginsElsewhereGoesRound(t *testing.T) {
+	t.Parallel()
+	s := standing{idle: true, first: 2, shards: []shard{{}, {there: true}, {there: true}, {}}}
+	if i, ok := s.next(); !ok || i != 3 {
+		t.Errorf("%d is next, want 3", i)
+	}
+	if got := s.offer(); !slices.Equal(got, []int{0}) {
+		t.Errorf("%v is offered, want what comes after the next", got)
+	}
+}
+
 func TestAShardIsLateAgainstItsNeighbours(t *testing.T) {
 	t.Parallel()
 	s := standing{shards: []shard{{Range: chunk.Range{To: 100}, offers: 1}}}

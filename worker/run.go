@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,7 +87,7 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 	if !ok {
 		return
 	}
-	job := &walk{task: t, id: rand.Text()[:8], slot: ctx, parts: parts, effort: effort{share: &w.share}}
+	job := &walk{task: t, id: fmt.Sprintf("%x-%d", w.number, w.jobs.Add(1)), slot: ctx, parts: parts, effort: effort{share: &w.share}}
 	defer job.hands.Wait() // one may be at a shard of another slide yet
 	end, err := w.attempt(ctx, l, job)
 	if err != nil {

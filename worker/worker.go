@@ -24,6 +24,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
+	"hash/fnv"
 	"io"
 	"log/slog"
 	"os"
@@ -135,6 +137,7 @@ func (c Config) Validate() error {
 
 // Worker walks the slides of cohorts.
 type Worker struct {
+	number  uint64 // tells its walks from those of others
 	cfg     Config
 	model   Model
 	store   blob.Store
@@ -152,6 +155,7 @@ type Worker struct {
 	waits   waiting   // what waits on the queue
 	foreign sync.Once // jobs of another version were told of
 	slots   atomic.Int64
+	jobs    atomic.Int64 // begun
 	usual   atomic.Int64 // nanoseconds a patch, of the last shards
 	patches atomic.Int64
 	away    atomic.Int64 // when the store was, the last time: nanoseconds since 1970
@@ -188,8 +192,10 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 	if _, err := m.examiner(m.Detect, false); err != nil { // what is wrong with the model is said now
 		return nil, err
 	}
+	h := fnv.New64a()
+	fmt.Fprint(h, cfg.ID, time.Now().UnixNano())
 	return &Worker{
-		cfg: cfg, model: m, store: store, queue: q, desk: desk, fetch: fetcher,
+		number: h.Sum64(), cfg: cfg, model: m, store: store, queue: q, desk: desk, fetch: fetcher,
 		log: cfg.Logger.With("worker_id", cfg.ID), metrics: met, started: time.Now().UTC(),
 		walks: map[*walk]struct{}{},
 	}, nil

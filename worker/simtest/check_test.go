@@ -187,6 +187,13 @@ func (f *fleet) left() string {
 	return b.String()
 }
 
+// tidy checks that workers which were stopped left no files.
+func (f *fleet) tidy() {
+	if left, err := os.ReadDir(f.scratch); err != nil || len(left) > 0 {
+		f.bad("%d temporary files are left, %v", len(left), err)
+	}
+}
+
 // final is what must hold when all is over, and for a server that has just begun.
 func (f *fleet) final() {
 	f.check()
@@ -214,9 +221,6 @@ func (f *fleet) final() {
 		if !known[id] {
 			f.bad("cohort %.5s was taken and is not there", id)
 		}
-	}
-	if left, err := os.ReadDir(f.scratch); err != nil || len(left) > 0 {
-		f.bad("%d temporary files are left, %v", len(left), err)
 	}
 }
 

@@ -106,6 +106,9 @@ func (f *fleet) run() []string {
 		f.final()
 	}
 	f.end()
+	if !f.failed() {
+		f.tidy()
+	}
 	return f.wrong
 }
 
@@ -312,12 +315,12 @@ func (f *fleet) cancel(id string, after time.Duration) {
 
 // end stops all that runs.
 func (f *fleet) end() {
-	f.stop()
 	for i := range f.workers {
 		if f.workers[i] != nil {
-			f.stopWorker(i, true)
+			f.stopWorker(i, f.failed())
 		}
 	}
+	f.stop()
 	f.wg.Wait()
 	for _, s := range f.servers {
 		if s != nil {
