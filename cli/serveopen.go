@@ -107,7 +107,7 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 	if err := s.openParts(context.WithoutCancel(ctx), f, notes); err != nil {
 		return nil, err
 	}
-	return s, s.openServer(f)
+	return s, s.openServer(f, set)
 }
 
 // lock takes the data folder, making it, for this server alone.
@@ -150,17 +150,10 @@ func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer)
 	if err := s.openStore(ctx, f); err != nil {
 		return err
 	}
-	in := queue.Config{URL: f.queue, Patience: f.patience, Logger: s.log, Registerer: s.registry}
-	if f.queue == "" {
-		in.Dir, in.Listen, in.Token = filepath.Join(s.data, "queue"), f.queueListen, queueToken()
-	}
-	if s.queue, err = queue.Open(ctx, in); err != nil {
+	if err := s.openQueue(ctx, f); err != nil {
 		return err
 	}
-	book := cohort.DefaultConfig()
-	book.Store, book.Queue, book.PricePerHour = s.store, s.queue, f.price
-	book.Logger, book.Registerer = s.log, s.registry
-	if s.ledger, err = cohort.Open(ctx, book); err != nil {
+	if err := s.openLedger(ctx, f); err != nil {
 		return err
 	}
 	if s.machine, err = resources.NewSampler(ctx, s.data); err != nil {
@@ -178,7 +171,7 @@ func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer)
 }
 
 // openServer opens the API over all of it.
-func (s *service) openServer(f *serveFlags) (err error) {
+func (s *service) openServer(f *serveFlags, set *pflag.FlagSet) (err error) {
 	cfg := server.DefaultConfig()
 	cfg.Ledger, cfg.Store, cfg.Looker, cfg.Fetcher = s.ledger, s.store, s.looker, s.fetcher
 	cfg.Verifier, cfg.Limiter, cfg.TrustedProxies = s.access.verifier, s.access.limiter, s.access.proxies
@@ -189,6 +182,7 @@ func (s *service) openServer(f *serveFlags) (err error) {
 		Card: s.judge.bundle.Card, SHA256: s.judge.bundle.Digest,
 		Threshold: c.Aggregate.Threshold, Overlap: c.Patch.Overlap, MinTissue: c.Patch.MinTissue,
 	}
+	cfg.Settings = f.settings(set)
 	cfg.Plan = s.plan
 	cfg.Machine, cfg.Degraded = s.readMachine, s.words
 	cfg.Slide.Codecs = c.Slide.Codecs

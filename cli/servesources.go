@@ -22,6 +22,11 @@ func (f *sourceFlags) register(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.roots, "allow-root", nil, "folder that file:// addresses may lie in")
 	fs.StringSliceVar(&f.buckets, "allow-bucket", nil, "bucket, or bucket/prefix, that s3:// addresses may lie in")
 	fs.StringSliceVar(&f.networks, "allow-network", nil, "network inside the house that an allowed host may lie in, as 10.1.0.0/16, there over http too; public ones always may")
+	f.registerS3(fs)
+}
+
+// registerS3 adds the flags of commands that reach object storage.
+func (f *sourceFlags) registerS3(fs *pflag.FlagSet) {
 	fs.StringVar(&f.endpoint, "s3-endpoint", "", "address of the object storage; empty: Amazon's. Keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
 	fs.StringVar(&f.region, "s3-region", "us-east-1", "region of the object storage")
 	fs.BoolVar(&f.pathStyle, "s3-path-style", false, "address buckets as host/bucket, as most storage but Amazon's wants it")

@@ -1,0 +1,32 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+
+	"bcc/cohort"
+	"bcc/queue"
+	"bcc/worker"
+)
+
+// openQueue opens the queue in the data folder, or joins one elsewhere.
+func (s *service) openQueue(ctx context.Context, f *serveFlags) (err error) {
+	in := queue.Config{URL: f.queue, Patience: f.patience, Logger: s.log, Registerer: s.registry}
+	if f.queue == "" {
+		in.Dir, in.Listen, in.Token = s.queueDir(), f.queueListen, queueToken()
+	}
+	s.queue, err = queue.Open(ctx, in)
+	return err
+}
+
+func (s *service) queueDir() string { return filepath.Join(s.data, "queue") }
+
+// openLedger opens the account over store and queue.
+func (s *service) openLedger(ctx context.Context, f *serveFlags) (err error) {
+	book := cohort.DefaultConfig()
+	book.Store, book.Queue, book.PricePerHour = s.store, s.queue, f.price
+	book.Check = func(ctx context.Context, key string) error { return worker.CheckRows(ctx, s.store, key) }
+	book.Logger, book.Registerer = s.log, s.registry
+	s.ledger, err = cohort.Open(ctx, book)
+	return err
+}
