@@ -41,6 +41,7 @@ type Task struct {
 	Index    int        `json:"index"`
 	Owner    string     `json:"owner"`
 	Priority queue.Lane `json:"priority"`
+	Model    string     `json:"model,omitempty"` // Manifest.Model
 	Slide    Slide      `json:"slide"`
 }
 
@@ -54,7 +55,7 @@ type jobData struct {
 // newJob returns the job of a slide of which so many ends are void: another ID each
 // time, for the queue drops one that it had a short while ago.
 func newJob(m *Manifest, i, void int) queue.Job {
-	data, err := json.Marshal(jobData{FormatVersion, Task{Cohort: m.ID, Index: i, Owner: m.Owner, Priority: m.Priority, Slide: m.Slides[i]}})
+	data, err := json.Marshal(jobData{FormatVersion, Task{Cohort: m.ID, Index: i, Owner: m.Owner, Priority: m.Priority, Model: m.Model, Slide: m.Slides[i]}})
 	if err != nil {
 		panic(err) // nothing in it can fail to be encoded
 	}

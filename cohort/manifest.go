@@ -18,6 +18,7 @@ type Manifest struct {
 	Submitted     time.Time  `json:"submitted"`          // by the clock of the server that took it
 	Row           int        `json:"row,omitempty"`      // of the queue: cohorts in different rows take turns
 	RetryOf       string     `json:"retry_of,omitempty"` // the cohort whose slides are tried once more
+	Model         string     `json:"model,omitempty"`    // SHA-256 of the bundle that looks at it; empty: any
 	Slides        []Slide    `json:"slides"`
 }
 

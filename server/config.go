@@ -66,6 +66,9 @@ type Config struct {
 	Limiter  Limiter  // nil: no limits a key
 	Fetcher  Fetcher  // nil: addresses are refused
 	Model    Model
+	// Settings are what a slide is looked at with where its client says nothing: those
+	// of this server's command line, so that workers elsewhere need not know them.
+	Settings cohort.Parameters
 	Plan     Planner                                              // says how much of a large slide's patches is tissue; nil: nobody knows
 	Machine  func() Machine                                       // what this machine has and uses; nil: unknown
 	Degraded func() []string                                      // what is not as it should be, in words; nil: nothing

@@ -118,7 +118,10 @@ func (s *Server) uploaded(ctx context.Context, owner, sha string) (u upload, err
 
 // submit hands a cohort to the ledger, in the caller's name.
 func (s *Server) submit(c *call, m cohort.Manifest) (cohort.Manifest, error) {
-	m.Owner = c.who.ID
+	m.Owner, m.Model = c.who.ID, s.cfg.Model.SHA256
+	for i := range m.Slides {
+		m.Slides[i].Parameters = over(m.Slides[i].Parameters, s.cfg.Settings)
+	}
 	m, err := s.cfg.Ledger.Submit(c.Context(), m)
 	if err != nil {
 		return m, err
