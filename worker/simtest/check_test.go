@@ -143,7 +143,7 @@ func (f *fleet) over() bool {
 			return false
 		}
 		sums, _ := s.ledger.Summaries(f.ctx, "", true)
-		if len(sums) < len(f.taken) {
+		if len(sums) < f.manifests() {
 			return false
 		}
 		for _, c := range sums {
