@@ -58,8 +58,8 @@ func TestChaos(t *testing.T) {
 func TestChaosShort(t *testing.T) {
 	run(t, scenario{
 		slides: 24, poison: 2, damaged: 1, workers: 3, nodes: 3, cohorts: 4,
-		faults: 10, pause: 1500 * time.Millisecond, lasts: 3 * time.Second, patience: 3 * time.Minute, model: "resnet18-slim",
-		sizes: []share{{8, "1800x1400"}, {8, "4000x3000"}, {6, "6000x5000"}, {2, "12000x10000"}},
+		faults: 14, pause: 800 * time.Millisecond, lasts: 2 * time.Second, patience: 3 * time.Minute, model: "resnet18-slim",
+		sizes: []share{{4, "1800x1400"}, {8, "4000x3000"}, {8, "6000x5000"}, {4, "12000x10000"}},
 	})
 }
 

@@ -5,6 +5,7 @@ package chaos
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -42,8 +43,9 @@ func (f fault) String() string {
 // lease is how long a job stays with a worker that is silent.
 const lease = 30 * time.Second
 
-// plan returns the faults of a run: each kind once, in any order, and then what the
-// dice say, a worker's death most often.
+// plan returns the faults of a run: each kind once, in any order but that those which
+// last longer than a lease come early, and then what the dice say, a worker's death most
+// often.
 func plan(seed uint64, s scenario) []fault {
 	dice := rand.New(rand.NewPCG(seed, 1))
 	var all []fault
@@ -58,8 +60,14 @@ func plan(seed uint64, s scenario) []fault {
 		}
 		all = append(all, f)
 	}
-	for _, i := range dice.Perm(len(kinds)) {
-		add(kinds[i])
+	first := slices.Clone(kinds)
+	dice.Shuffle(len(first), func(i, k int) { first[i], first[k] = first[k], first[i] })
+	for at, long := range []kind{freeze, cutNetwork} {
+		i := slices.Index(first, long)
+		first[i], first[1+at] = first[1+at], first[i]
+	}
+	for _, k := range first {
+		add(k)
 	}
 	often := []kind{killWorker, killWorker, killWorker, killNode, killServer, failStore, stopWorker}
 	for len(all) < s.faults {

@@ -47,8 +47,10 @@ type item struct {
 // set is all slides of a run.
 type set struct{ items []item }
 
-// poisons are the ways to die, as the binary with the tag poison reads them.
-var poisons = []string{"segfault", "exit", "hang", "memory", "spin"}
+// poisons are the ways to die, as isolate's file with the tag poison reads them: at
+// once, or at a later reading of the file. The quick ones come first: of the slow ones
+// each of three attempts takes a minute of waiting.
+var poisons = []string{"segfault", "exit@3", "abort@5", "eat", "panic@2", "hang", "segfault@9", "spin@4", "exit", "connect@3"}
 
 // make draws and writes the slides of a run. Poison and damage go to slides of the
 // sizes in between: they have to be found in the middle of work.
@@ -84,16 +86,16 @@ func (s scenario) make(t *testing.T, d *diary, tools tools, seed uint64) *set {
 			t.Fatal(err)
 		}
 		is := sound
-		switch bad[i] {
-		case poison:
-			is = poison
-			b = envenom(b, poisons[poisoned%len(poisons)])
-			poisoned++
-		case damaged:
+		if bad[i] == damaged {
 			is = damaged
 			b = damage(b)
 		}
 		b = fmt.Appendf(b, "\nslide %d of seed %d\n", i, seed)
+		if bad[i] == poison {
+			is = poison
+			b = fmt.Appendf(b, "BCC-POISON:%s\n", poisons[poisoned%len(poisons)]) // isolate.PoisonMark
+			poisoned++
+		}
 		sum := sha256.Sum256(b)
 		it := item{d.path("slides", fmt.Sprintf("s%03d.tif", i)), fmt.Sprintf("s%03d", i), hex.EncodeToString(sum[:]), int64(len(b)), is}
 		if err := os.WriteFile(it.path, b, 0o644); err != nil {
@@ -124,11 +126,6 @@ func draw(t *testing.T, d *diary, tools tools, size string, n int) string {
 		t.Fatalf("bcc synth: %v\n%s", err, out)
 	}
 	return path
-}
-
-// envenom adds what a binary with the tag poison takes for an order.
-func envenom(b []byte, how string) []byte {
-	return fmt.Appendf(b, "\nbcc-poison:%s\n", how)
 }
 
 // damage overwrites the pixels of a JPEG in the middle of the file: the slide opens.
