@@ -87,12 +87,20 @@ func (l *Ledger) forget(id string) {
 	l.kept.drop(id)
 }
 
-// readClosed reads the summaries of the cohorts that are over.
+// readClosed reads the summaries of the cohorts that are over and not known: when the
+// ledger opens all, later those of which another server told in vain.
 func (l *Ledger) readClosed(ctx context.Context) error {
 	ids, err := l.shelf.ids(ctx, closedPrefix)
 	if err != nil {
 		return err
 	}
+	l.mu.Lock()
+	for id := range ids {
+		if _, known := l.closed[id]; known || l.open[id] != nil {
+			delete(ids, id)
+		}
+	}
+	l.mu.Unlock()
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(readers)
 	for id := range ids {
@@ -111,8 +119,10 @@ func (l *Ledger) readClosed(ctx context.Context) error {
 			c.share = c.Summary.tally()
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			l.closed[id] = c
-			l.gone.merge(&c.share, 1)
+			if _, known := l.closed[id]; !known && l.open[id] == nil {
+				l.closed[id] = c
+				l.gone.merge(&c.share, 1)
+			}
 			return nil
 		})
 	}

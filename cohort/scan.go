@@ -17,6 +17,7 @@ const (
 	maxLooks     = 500              // at cohorts known already, a scan
 	submitWithin = time.Hour        // a mark without a manifest is what a submission left that broke off
 	unreadAgain  = 10 * time.Minute // until one that cannot be read is looked at again
+	closedEvery  = 6                // scans: how often it is asked which cohorts others have closed
 )
 
 // keep closes what is over and, now and then, looks into the store for what no word
@@ -25,7 +26,7 @@ func (l *Ledger) keep() {
 	tick, rescan := time.NewTicker(tickEvery), time.NewTicker(l.cfg.Rescan)
 	defer tick.Stop()
 	defer rescan.Stop()
-	for {
+	for scans := 1; ; {
 		var err error
 		select {
 		case <-l.ctx.Done():
@@ -37,6 +38,9 @@ func (l *Ledger) keep() {
 		case <-rescan.C:
 			if err = l.scan(l.ctx); err == nil {
 				_, err = l.requeue(l.ctx, false)
+			}
+			if scans++; err == nil && scans%closedEvery == 0 {
+				err = l.readClosed(l.ctx)
 			}
 		}
 		if err != nil && l.ctx.Err() == nil {
@@ -86,7 +90,8 @@ func (l *Ledger) refresh(ctx context.Context) error {
 }
 
 // scan looks at cohorts that are marked open: at those that are not known, and of
-// the others at most so many, those first that were not looked at for longest.
+// the others at most so many, those first that were not looked at for longest. One
+// that is open here and not marked was closed by another server.
 func (l *Ledger) scan(ctx context.Context) error {
 	marks, err := l.shelf.ids(ctx, openPrefix)
 	if err != nil {
@@ -103,6 +108,11 @@ func (l *Ledger) scan(ctx context.Context) error {
 			}
 		} else if u, is := l.unread[id]; !is || now.Sub(u.looked) >= unreadAgain {
 			fresh = append(fresh, id)
+		}
+	}
+	for id, b := range l.open {
+		if _, is := marks[id]; !is && !b.submitting {
+			known = append(known, b)
 		}
 	}
 	slices.SortFunc(known, func(a, b *book) int { return a.looked.Compare(b.looked) })

@@ -42,7 +42,11 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 		err = l.mark(ctx, m.ID)
 	}
 	if err != nil {
-		_ = l.cfg.Store.Delete(context.WithoutCancel(ctx), openKey(m.ID)) // else it goes within the hour, see orphan
+		// It may lie there all the same, or soon: the answer may be what was lost. So the
+		// mark stays, within the hour: see orphan.
+		if cancelled := l.Cancel(context.WithoutCancel(ctx), m.ID); cancelled != nil && !missing(cancelled) {
+			err = errors.Join(err, cancelled)
+		}
 		return Manifest{}, err
 	}
 	l.mu.Lock()
