@@ -86,16 +86,10 @@ func (b *bell) foundNothing(r *row, rings uint64) {
 	}
 }
 
-// gave notes that the server has given out jobs up to the number.
+// gave notes up to which number the server has given out the row's jobs: as it says,
+// or because it just gave that one for the first time. It may be less than before, in a
+// stream that was made anew.
 func (b *bell) gave(r *row, number uint64) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r.heard.given = max(r.heard.given, number)
-}
-
-// counted notes the same where the server itself has counted, which is right also when
-// the stream was made anew and its numbers began again.
-func (b *bell) counted(r *row, number uint64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r.heard.given = number

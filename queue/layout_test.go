@@ -53,6 +53,28 @@ func TestAnOlderQueueIsRemoved(t *testing.T) {
 	}
 }
 
+func TestPartsVanish(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, t.TempDir(), -1)
+	open(t, queue.Config{URL: s.ClientURL()})
+	conn, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]time.Duration{"BCC_URGENT_PART": queue.PartAge, "BCC_ROUTINE_PART": queue.PartAge, "BCC_URGENT_0": 0, "BCC_ROUTINE_7": 0} {
+		if stream, err := js.Stream(t.Context(), name); err != nil {
+			t.Error(err)
+		} else if got := stream.CachedInfo().Config.MaxAge; got != want {
+			t.Errorf("jobs of %s vanish after %v, want %v", name, got, want)
+		}
+	}
+}
+
 func TestAStreamThatIsNotOursIsRefused(t *testing.T) {
 	t.Parallel()
 	s := startServer(t, t.TempDir(), -1)

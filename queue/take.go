@@ -118,7 +118,7 @@ func (q *Queue) countGiven(ctx context.Context, r *row) error {
 	if err != nil {
 		return unavailable(err, "look whether row "+r.name+" gives all that was put")
 	}
-	q.bell.counted(r, info.Delivered.Stream)
+	q.bell.gave(r, info.Delivered.Stream)
 	return nil
 }
 
@@ -166,7 +166,9 @@ func (q *Queue) leased(r *row, m *nats.Msg, asked time.Time) (*Lease, error) {
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "take a job of row %s: %w", r.name, err)
 	}
-	q.bell.gave(r, meta.Sequence.Stream)
+	if meta.NumDelivered == 1 {
+		q.bell.gave(r, meta.Sequence.Stream)
+	}
 	id := strings.TrimPrefix(m.Subject, r.prefix)
 	h := &held{
 		q:     q,
