@@ -48,6 +48,8 @@ func (s *sender) all(ctx context.Context, args []string) error {
 	s.begun, s.told = time.Now(), time.Now()
 	s.left = leftOut{note: s.show.note, why: "the server did not take them, or they could not be read"}
 	again := newSieve(args, nil)
+	again.seen = s.plan.seen // its memory
+	clear(again.seen)
 	submitted := 0
 	err := again.each(ctx, func(items []detect.Item) error {
 		before := s.left.n
