@@ -211,8 +211,9 @@ func TestNoCutLosesASlide(t *testing.T) {
 	for i, loss := range []powertest.Loss{powertest.Drop, powertest.Mix(1), powertest.Mix(2), powertest.Mix(3)} {
 		for _, rules := range []powertest.Rules{powertest.Strict, powertest.Kinder} {
 			for _, n := range run.Moments(cuts()) {
-				dir := powertest.Memory(t)
 				eg.Go(func() error {
+					dir := powertest.Memory(t)
+					defer os.RemoveAll(dir)
 					if err := run.Cut(n, rules, loss, "").WriteTo(dir); err != nil {
 						return err
 					}
@@ -244,11 +245,12 @@ func TestADamagedQueueCostsUnfinishedWorkOnly(t *testing.T) {
 	var eg errgroup.Group
 	eg.SetLimit(2)
 	for seed := range uint64(2 * cuts()) {
-		harmed := filepath.Join(powertest.Memory(t), "harmed")
-		if err := os.CopyFS(harmed, os.DirFS(dir)); err != nil {
-			t.Fatal(err)
-		}
 		eg.Go(func() error {
+			harmed := filepath.Join(powertest.Memory(t), "harmed")
+			defer os.RemoveAll(harmed)
+			if err := os.CopyFS(harmed, os.DirFS(dir)); err != nil {
+				return err
+			}
 			what, err := harm(filepath.Join(harmed, "queue"), seed)
 			if err == nil {
 				err = goOn(t, harmed, 0, heard)

@@ -8,8 +8,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Workers elsewhere put and end jobs while we count: what is seen so often, so far
-// apart, is no such moment.
+// Others put and end jobs while we count: what is seen so often, so far apart, while
+// nothing moves, is no such moment.
 const (
 	ghostLooks = 3
 	ghostPause = 50 * time.Millisecond
@@ -38,24 +38,31 @@ func (q *Queue) layGhosts(ctx context.Context) error {
 	return nil
 }
 
-// ghosts counts the jobs that the row's consumer will not give.
+// ghosts counts the jobs that lie in the row and that its consumer will not give.
 func (r *row) ghosts(ctx context.Context) (found uint64, err error) {
-	stream, consumer := r.stream.CachedInfo(), r.consumer.CachedInfo() // as they were found
+	var before jetstream.StreamState
+	var was jetstream.ConsumerInfo
 	for look := range ghostLooks {
 		if look > 0 {
-			time.Sleep(ghostPause)
-			if consumer, err = r.consumer.Info(ctx); err != nil {
-				return 0, err
-			}
-			if stream, err = r.stream.Info(ctx); err != nil {
+			if err := (pause{rest: ghostPause}).sleep(ctx, nil); err != nil {
 				return 0, err
 			}
 		}
-		gives := consumer.NumPending + uint64(consumer.NumAckPending)
-		if stream.State.Msgs <= gives {
+		stream, err := r.stream.Info(ctx)
+		if err != nil || stream.State.Msgs == 0 {
+			return 0, err
+		}
+		is, err := r.consumer.Info(ctx)
+		if err != nil {
+			return 0, err
+		}
+		gives := is.NumPending + uint64(is.NumAckPending)
+		moved := before.LastSeq != stream.State.LastSeq || before.Msgs != stream.State.Msgs ||
+			was.Delivered.Consumer != is.Delivered.Consumer || was.AckFloor.Consumer != is.AckFloor.Consumer || was.NumAckPending != is.NumAckPending
+		if stream.State.Msgs <= gives || look > 0 && moved {
 			return 0, nil
 		}
-		found = stream.State.Msgs - gives
+		before, was, found = stream.State, *is, stream.State.Msgs-gives
 	}
 	return found, nil
 }

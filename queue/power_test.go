@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -78,6 +79,7 @@ var errLost = errors.New("lost")
 // or the folder is Corrupt, with a hint: then the ledger fills another.
 func reopen(t *testing.T, n int, s powertest.State, all []*promised) error {
 	dir := powertest.Memory(t)
+	defer os.RemoveAll(dir) // one for each cut
 	if err := s.WriteTo(dir); err != nil {
 		return err
 	}
@@ -222,5 +224,61 @@ func TestAJobThatSeemedDoneIsGivenOnceMore(t *testing.T) {
 	}
 	if b, err := q.Backlog(t.Context()); err != nil || b != (queue.Backlog{}) {
 		t.Errorf("%+v, %v: want nothing left", b, err)
+	}
+}
+
+// A bit that turned in a job: the server counts it and cannot give it. It goes, and can
+// be put again.
+func TestAJobThatCannotBeReadCanBePutAgain(t *testing.T) {
+	t.Parallel()
+	dir := powertest.Memory(t)
+	q := open(t, queue.Config{Dir: dir})
+	put(t, q, "a", "harmed-job", "c")
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "msgs", "*.blk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	turned := 0
+	for _, name := range blocks {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.LastIndex(data, []byte("harmed-job")); i >= 0 { // what it holds: its name comes before
+			data[i] ^= 4
+			turned++
+			if err := os.WriteFile(name, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if turned != 1 {
+		t.Fatalf("%d blocks hold the job", turned)
+	}
+	q = open(t, queue.Config{Dir: dir})
+	// Whoever keeps the truth puts jobs again when there are fewer than it knows of.
+	known := 3
+	for until := time.Now().Add(30 * time.Second); known > 0; {
+		if time.Now().After(until) {
+			t.Fatalf("%d jobs are counted and not given", known)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		if l, err := q.Take(ctx); err == nil {
+			known--
+			if err := l.Done(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+		b, err := q.Backlog(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.Routine+b.Leased < known {
+			put(t, q, "harmed-job")
+		}
 	}
 }

@@ -48,6 +48,7 @@ type Queue struct {
 	met   *metrics
 
 	closing   chan struct{}
+	tended    chan struct{} // closed when tend has ended; nil: it was not begun
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -87,6 +88,10 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 	if q.met, err = newMetrics(cfg.Registerer, q); err != nil {
 		return nil, err
 	}
+	if q.local != nil {
+		q.tended = make(chan struct{})
+		go q.tend()
+	}
 	return q, nil
 }
 
@@ -96,6 +101,9 @@ func Open(ctx context.Context, cfg Config) (_ *Queue, err error) {
 func (q *Queue) Close() error {
 	q.closeOnce.Do(func() {
 		close(q.closing)
+		if q.tended != nil {
+			<-q.tended
+		}
 		q.met.unregister()
 		if q.conn != nil {
 			q.bell.stopProbing(patience) // else a job on its way to us would wait for its lease to end

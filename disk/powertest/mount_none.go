@@ -2,14 +2,8 @@
 
 package powertest
 
-import (
-	"errors"
-	"testing"
-)
+import "errors"
 
 func (d *Disk) mount(string) (func() error, error) {
 	return nil, errors.ErrUnsupported
 }
-
-// Memory returns a folder.
-func Memory(t testing.TB) string { return t.TempDir() }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // State is what a disk holds after a cut: paths below it, and the bytes of files.
@@ -42,6 +43,18 @@ func (m *machine) collect(s State, at string, id uint64, loss Loss, seed uint64)
 	for name, id := range entries {
 		m.collect(s, path.Join(at, name), id, loss, seed)
 	}
+}
+
+// Memory returns a folder in memory, where there is one, for looking at what a cut left:
+// syncs cost nothing there.
+func Memory(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "powertest-*")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // WriteTo lays the state out in a folder.
