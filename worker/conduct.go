@@ -184,7 +184,9 @@ func (c *conductor) work(ctx context.Context) error {
 		case c.left() == 0:
 			return nil
 		default:
-			c.help(ctx)
+			if err := c.help(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -196,14 +198,22 @@ func (c *conductor) begin() (i int, late, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.standing()
-	if i, ok = s.next(); !ok || c.closed {
+	if i, ok = s.next(); !ok {
 		return 0, false, false
 	}
-	c.making.Add(1)
+	late = c.shards[i].offers > 0
+	return i, late, c.claim(i)
+}
+
+// claim makes a shard ours, where it is wanted yet. The caller holds mu.
+func (c *conductor) claim(i int) bool {
 	sh := &c.shards[i]
-	late = sh.offers > 0
-	sh.mine, sh.since = true, s.now
-	return i, late, true
+	if sh.there || sh.mine || c.closed {
+		return false
+	}
+	c.making.Add(1)
+	sh.mine, sh.since = true, time.Now()
+	return true
 }
 
 // standing returns how the shards stand. The caller holds mu.

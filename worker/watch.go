@@ -3,6 +3,7 @@ package worker
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"bcc/queue"
@@ -125,16 +126,40 @@ func (c *conductor) offer(ctx context.Context) {
 }
 
 // help takes one thing that was offered, of whatever slide, and does it. It waits no
-// longer than until this slide needs the hand again.
-func (c *conductor) help(ctx context.Context) {
+// longer than until this slide needs the hand again. An error is one of this slide.
+func (c *conductor) help(ctx context.Context) error {
 	take, stop := context.WithTimeout(ctx, lookEvery)
 	defer stop()
 	l, err := c.w.queue.Take(take, c.job.parts...)
-	switch {
-	case err == nil:
-		c.w.part(c.job.slot, l) // to its end, also when this slide is through
-	case take.Err() == nil:
-		c.log.Warn("take a shard of another", "error", err)
-		sleep(take, lookEvery)
+	if err != nil {
+		if take.Err() == nil {
+			c.log.Warn("take a shard of another", "error", err)
+			sleep(take, lookEvery)
+		}
+		return nil
 	}
+	if i, ours := c.ours(l.Data); ours { // a hint that reached whom it came from
+		c.w.told(c.log, l.Done(c.job.slot))
+		c.mu.Lock()
+		claimed := c.claim(i)
+		c.mu.Unlock()
+		if claimed {
+			return c.make(ctx, i)
+		}
+		return nil
+	}
+	c.w.part(c.job.slot, l) // to its end, also when this slide is through
+	return nil
+}
+
+// ours returns which shard of this slide a part job asks for.
+func (c *conductor) ours(data []byte) (i int, ok bool) {
+	var p struct {
+		Key string `json:"key"`
+	}
+	if json.Unmarshal(data, &p) != nil {
+		return 0, false
+	}
+	i = slices.IndexFunc(c.shards, func(s shard) bool { return s.key == p.Key }) // keys do not change
+	return i, i >= 0
 }
