@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"bcc/disk"
 	"bcc/fault"
 )
 
@@ -89,7 +90,9 @@ func (s *Spool) send(ctx context.Context, k kept) error {
 		delete(s.latest, k.key)
 	}
 	s.mu.Unlock()
-	if err := s.local.root.RemoveAll(k.dir()); err != nil {
+	// Were it there again after a power cut, the next run would send it over what was
+	// written since.
+	if err := errors.Join(s.local.root.RemoveAll(k.dir()), disk.Sync(s.local.Dir())); err != nil {
 		log.Warn("an object that was sent is still kept", "error", err) // and is sent again by the next run
 	}
 	return nil
