@@ -59,7 +59,60 @@ func TestAClusterLosesItsLeader(t *testing.T) {
 	}
 }
 
-func startCluster(t *testing.T) []*server.Server {
+// What a fleet waits for on three servers, all of whose disks are one here.
+func BenchmarkOnACluster(b *testing.B) {
+	cfg := queue.Config{URL: addresses(startCluster(b))}
+	begun := time.Now()
+	q, err := queue.Open(b.Context(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer q.Close()
+	made := time.Since(begun)
+	begun = time.Now()
+	again, err := queue.Open(b.Context(), cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	found := time.Since(begun)
+	again.Close()
+	const jobs = 4000
+	n := 0
+	for b.Loop() {
+		var many []queue.Job
+		for i := range jobs {
+			n++
+			many = append(many, queue.Job{ID: fmt.Sprint("j", n), Lane: queue.Routine, Row: i % queue.Rows, Data: make([]byte, 300)})
+		}
+		begun := time.Now()
+		if err := q.Put(b.Context(), many...); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(jobs/time.Since(begun).Seconds(), "puts/s")
+		begun = time.Now()
+		for range jobs {
+			l, err := q.Take(b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := l.Done(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(jobs/time.Since(begun).Seconds(), "takes+dones/s")
+		begun = time.Now()
+		for range 20 {
+			if _, err := q.Backlog(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(time.Since(begun))/20e6, "backlog-ms")
+	}
+	b.ReportMetric(float64(made)/1e6, "made-ms")
+	b.ReportMetric(float64(found)/1e6, "found-ms")
+}
+
+func startCluster(t testing.TB) []*server.Server {
 	t.Helper()
 	const servers = 3
 	var ports []int

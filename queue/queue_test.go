@@ -50,7 +50,7 @@ func startSmallServer(t *testing.T, maxBytes int64) *server.Server {
 	return start(t, &server.Options{StoreDir: t.TempDir(), Port: -1, JetStreamMaxStore: maxBytes})
 }
 
-func start(t *testing.T, o *server.Options) *server.Server {
+func start(t testing.TB, o *server.Options) *server.Server {
 	t.Helper()
 	o.Host, o.NoLog, o.NoSigs = "127.0.0.1", true, true
 	o.JetStream, o.SyncAlways, o.JetStreamMaxMemory = true, true, 64<<20
