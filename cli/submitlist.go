@@ -66,7 +66,10 @@ func (s *sieve) each(ctx context.Context, f func([]detect.Item) error) error {
 			return nil
 		}
 		s.slides++
-		size := len(it.Path) + len(it.Name) + 128 // the digest, the names of the fields
+		size := len(it.Path) + 128 // the names of the fields, the digest of a file
+		if !detect.IsAddress(it.Path) {
+			size += len(it.Name)
+		}
 		if len(cohort) == perCohort || bytes+size > cohortBytes {
 			if err := hand(); err != nil {
 				return stopped{err}
