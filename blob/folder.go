@@ -44,7 +44,11 @@ var _ Store = (*FolderStore)(nil)
 // Folder opens the store in dir, which it makes.
 func Folder(dir string) (*FolderStore, error) {
 	staged := filepath.Join(dir, stagedDir)
-	if err := disk.MakeDir(staged, 0o777); err != nil {
+	err := disk.MakeDir(staged, 0o777)
+	if err == nil {
+		err = disk.SyncUp(staged) // of a process that was killed, too
+	}
+	if err != nil {
 		return nil, folderError(fmt.Errorf("make store folder: %w", err))
 	}
 	root, err := os.OpenRoot(dir)

@@ -176,7 +176,10 @@ func (p *plug) left(key, text string) {
 func work(t *testing.T) *plug {
 	t.Helper()
 	p := &plug{t: t, disk: powertest.Mount(t), versions: map[string][]string{}}
-	var err error
+	err := os.Mkdir(filepath.Join(p.disk.Dir(), "data"), 0o700) // by a process that was killed
+	if err != nil {
+		t.Fatal(err)
+	}
 	if p.store, err = blob.Folder(filepath.Join(p.disk.Dir(), "data", "store")); err != nil {
 		t.Fatal(err)
 	}

@@ -54,6 +54,10 @@ type Config struct {
 	// Degraded is said in every result: what is done less well than asked, in words.
 	Degraded []string
 
+	// Passing says that results go from their folder into a store, which makes them last:
+	// the folder does not outlive a power cut. Default: it does.
+	Passing bool
+
 	// Thumbnails is the number of lesions shown with a picture in the report.
 	// Default: as many as the page has room for; its table lists all.
 	Thumbnails int

@@ -105,6 +105,7 @@ func (d *Detector) finish(ctx context.Context, src Source, v *seen, dir string) 
 		Card:       d.cfg.Card,
 		Thumbnails: thumbnails,
 		Timing:     d.timing(v),
+		Passing:    d.cfg.Passing,
 	})
 	if err != nil {
 		return report.Result{}, err

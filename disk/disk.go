@@ -29,10 +29,8 @@ func Replace(path string, write func(io.Writer) error) error { return replace(pa
 
 func replace(path string, write func(io.Writer) error, mode os.FileMode) error {
 	dir := filepath.Dir(path)
-	if _, err := os.Stat(dir); err != nil {
-		if err := MakeDir(dir, 0o777); err != nil {
-			return err
-		}
+	if err := MakeDir(dir, 0o777); err != nil {
+		return err
 	}
 	temp, err := stage(path, write, mode)
 	if err != nil {
@@ -104,13 +102,29 @@ func clearLeft(dir, name string) {
 	}
 }
 
-// MakeDir makes a folder and those above it where they are missing, and makes the
-// names of all of them last, of those too that were there: whoever made them may not
-// have come to it, and what lies in a folder is lost with its name.
+// MakeDir is os.MkdirAll for folders that last: each that it makes is written into the
+// one above it, because what lies in a folder is lost with its name.
 func MakeDir(dir string, mode os.FileMode) error {
-	if err := os.MkdirAll(dir, mode); err != nil {
-		return err
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
 	}
+	up := filepath.Dir(dir)
+	if up != dir {
+		if err := MakeDir(up, mode); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, mode); err != nil {
+		if info, again := os.Stat(dir); again != nil || !info.IsDir() {
+			return err // not because another was faster
+		}
+	}
+	return Sync(up)
+}
+
+// SyncUp makes the names of a folder and of all above it last, whoever made them: one
+// who was killed may not have come to it.
+func SyncUp(dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return err

@@ -36,6 +36,11 @@ type Input struct {
 	Card       Card
 	Thumbnails []*wsi.Image // of the first lesions, in their order; see ThumbnailRect
 	Timing     Timing
+
+	// Passing says that the folder is on its way into a store, which makes its copy last:
+	// nothing here is synced, a power cut may leave anything. Default: what Write has
+	// written lasts.
+	Passing bool
 }
 
 // Timing is the content of timing.json: what differs from run to run.

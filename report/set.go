@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	folder "bcc/disk"
 	"bcc/fault"
 )
 
@@ -177,7 +178,7 @@ func (s *set) close(whole bool) {
 // osDisk is the disk of the machine.
 type osDisk struct{}
 
-func (osDisk) MkdirAll(dir string) error    { return os.MkdirAll(dir, 0o777) }
+func (osDisk) MkdirAll(dir string) error    { return folder.MakeDir(dir, 0o777) }
 func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
 func (osDisk) Remove(name string) error     { return os.Remove(name) }
 

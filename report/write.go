@@ -30,6 +30,9 @@ func write(d disk, dir string, in Input) error {
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
+	if in.Passing {
+		d = passing{d}
+	}
 	err = save(d, dir, files)
 	if fault.Of(err) == fault.Busy {
 		return fmt.Errorf("write report into %s: %w", dir, err)

@@ -49,6 +49,7 @@ func (m Model) examiner(cfg detect.Config, urgent bool) (Examiner, error) {
 	if m.Examine != nil {
 		return m.Examine(cfg)
 	}
+	cfg.Passing = true // all results go into the store
 	scorer := m.Scorer
 	if urgent && m.Urgent != nil {
 		scorer = m.Urgent
