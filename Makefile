@@ -13,6 +13,7 @@
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
+# make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean chaos e2e-chaos e2e-clients e2e-hostile
@@ -99,6 +100,10 @@ chaos: setup
 
 e2e-chaos: setup
 	@bash scripts/chaos.sh TestChaosShort
+
+powertest: setup
+	BCC_CUTS=60 go test -count 1 -timeout 20m -run 'Cut|Sync|DamagedQueue' ./queue ./cohort
+	go test -tags mutate -v -timeout 20m -run EverySyncInTheCode ./disk/powertest
 
 clean:
 	rm -rf bin out
