@@ -264,6 +264,9 @@ func s3Error(err error) error {
 	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok && response.Response != nil {
 		status = response.HTTPStatusCode()
 	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = &brokeOff{err}
+	}
 	switch {
 	case code == "NoSuchBucket":
 		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "create the bucket, or name another one with --store")
@@ -280,6 +283,12 @@ func s3Error(err error) error {
 	}
 	return err
 }
+
+// brokeOff is a connection that ended. Its cause is in words only: to whoever reads a
+// slide io.EOF is where its file ends, and a file that ends too early is corrupt.
+type brokeOff struct{ cause error }
+
+func (e *brokeOff) Error() string { return e.cause.Error() }
 
 // Buckets opens objects of any bucket that the credentials may read, for fetch.
 type Buckets struct{ store *S3Store }

@@ -240,6 +240,41 @@ func (b *bucket) answerLost(r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
+// A slide whose store is away has not become shorter.
+func TestAConnectionThatEndsIsNotTheEndOfAnObject(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	s := b.open(t)
+	if err := s.Put(t.Context(), "slides/a", bytes.NewReader(blobtest.Bytes(3, 3<<20))); err != nil {
+		t.Fatal(err)
+	}
+	for name, answer := range map[string]func(http.ResponseWriter){
+		"before it begins": func(http.ResponseWriter) {},
+		"in the middle": func(w http.ResponseWriter) {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 1048576-2097151/%d", 3<<20))
+			w.Header().Set("Content-Length", fmt.Sprint(1<<20))
+			w.WriteHeader(http.StatusPartialContent)
+			_, _ = w.Write(make([]byte, 1000))
+			_ = http.NewResponseController(w).Flush()
+		},
+	} {
+		o, err := s.Open(t.Context(), "slides/a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			answer(w)
+			panic(http.ErrAbortHandler)
+		})
+		_, err = o.ReadAt(make([]byte, 1000), 1<<20)
+		if fault.Of(err) != fault.Unavailable || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%s: %v, want that the store is away, and no end of the object", name, err)
+		}
+		b.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
+		o.Close()
+	}
+}
+
 func TestACreatorWhoseAnswerWasLostHasWon(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]int{"whole": 100, "in parts": 6 << 20} {
