@@ -125,7 +125,7 @@ func TestACohortFromFilesToItsEnd(t *testing.T) {
 		if e.code != 4 {
 			t.Errorf("exit code %d, want that of the slide that failed: %s", e.code, e.log)
 		}
-		holds(t, e.log, "bcc: error: of 3 slides are 1 not done", "bcc: hint: bcc retry "+id)
+		holds(t, e.log, "bcc: error: 1 of 3 slides not done", "bcc: hint: bcc retry "+id)
 		if !strings.HasPrefix(e.out, "{") {
 			holds(t, e.out, "2 done, 1 failed", "24 patches looked at, 6 s of workers' time", "failed       lip.png: a TIFF of 17 channels (save it as RGB)")
 			continue

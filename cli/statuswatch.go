@@ -140,7 +140,7 @@ const (
 // ask asks how many workers there are and how fast they work. What a server of another
 // version does not say is left away.
 func (w *watching) ask(ctx context.Context) {
-	m, err := w.client.Machine(ctx)
+	m, err := w.client.Once().Machine(ctx)
 	if err != nil {
 		return
 	}
@@ -204,7 +204,7 @@ func (w *watching) verdict() error {
 	if s := w.now.worst; s != nil && s.State == "failed" && s.Error != nil {
 		kind = client.KindOf(s.Error.Code)
 	}
-	err := fault.New(kind, "of %s %d not done", slidesAre(n.Submitted), n.Submitted-n.Done)
+	err := fault.New(kind, "%d of %s not done", n.Submitted-n.Done, slides(n.Submitted))
 	if n.Failed+n.Quarantined == 0 {
 		return fault.Hint(err, "the cohort was cancelled")
 	}

@@ -57,6 +57,14 @@ func New(cfg Config) (*Client, error) {
 	}}, nil
 }
 
+// Once returns a client of the same server that asks once and says nothing: for what is
+// only nice to know.
+func (c *Client) Once() *Client {
+	once := *c
+	once.cfg.Patience, once.cfg.Busy, once.cfg.Note = 0, 0, func(string) {}
+	return &once
+}
+
 // Close lets go of connections that wait for another request.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()

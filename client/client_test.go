@@ -136,8 +136,11 @@ func TestItGivesUpWhenPatienceEnds(t *testing.T) {
 	if fault.Of(err) != fault.Unavailable || !strings.Contains(err.Error(), "the server at 127.0.0.1:1 does not answer: connection refused") || !strings.Contains(fault.HintOf(err), "bcc serve") {
 		t.Errorf("error %v with hint %q", err, fault.HintOf(err))
 	}
-	if len(said.all()) == 0 {
-		t.Error("it waits and says nothing")
+	if len(said.all()) != 1 {
+		t.Errorf("it waits and says %q", said.all())
+	}
+	if err := c.Once().Health(t.Context()); fault.Of(err) != fault.Unavailable || len(said.all()) != 1 {
+		t.Errorf("once: %v after %q", err, said.all())
 	}
 	c, said = to(t, "http://127.0.0.1:1", func(c *client.Config) { c.Patience = 0 })
 	if err := c.Health(t.Context()); fault.Of(err) != fault.Unavailable || len(said.all()) != 0 {
