@@ -1,10 +1,12 @@
 package cohort_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"bcc/blob"
 	"bcc/cohort"
@@ -31,27 +33,32 @@ func write(t *testing.T, w *world, key, text string) {
 // work does what lies on the queue until the cohort's slides stand as wanted.
 func work(t *testing.T, w *world, l *cohort.Ledger, id string, want [5]int) {
 	t.Helper()
-	d := cohort.NewDesk(w.store, w.queue)
 	until(t, fmt.Sprint("slides end as ", want), func() bool {
 		if s, err := l.Summary(t.Context(), id); err != nil {
 			t.Fatal(err)
 		} else if adds(t, s); counts(s.Counts) == want {
 			return true
 		}
-		doOne(t, w, d)
+		doOne(t, w, l)
 		return false
 	})
 }
 
-// doOne does a job, if there is one.
-func doOne(t *testing.T, w *world, d *cohort.Desk) {
+// doOne does a job, if there is one, and waits until the ledger knows.
+func doOne(t *testing.T, w *world, l *cohort.Ledger) {
 	t.Helper()
-	if b, err := w.queue.Backlog(t.Context()); err != nil || b.Routine+b.Urgent == 0 {
+	ctx, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer stop()
+	lease, err := w.queue.Take(ctx)
+	if err != nil {
 		return
 	}
-	task, lease, err := begin(t, w, d)
+	d := cohort.NewDesk(w.store, w.queue)
+	task, err := d.Begin(t.Context(), lease.Data)
 	if err == nil {
-		err = d.End(t.Context(), task, done(1))
+		if err = d.End(t.Context(), task, done(1)); err == nil {
+			_, err = l.Wait(t.Context(), task.SlideID)
+		}
 	} else if errors.Is(err, cohort.ErrOver) {
 		err = nil
 	}
@@ -67,10 +74,7 @@ func TestADamagedEndIsNoEnd(t *testing.T) {
 	w := newWorld(t)
 	l := w.ledger(t)
 	m := submit(t, l, 3)
-	d := cohort.NewDesk(w.store, w.queue)
-	doOne(t, w, d)
-	doOne(t, w, d)
-	eventually(t, l, m.ID, [5]int{1, 0, 2, 0, 0})
+	work(t, w, l, m.ID, [5]int{1, 0, 2, 0, 0})
 	l.Close()
 	flip(t, w, endKey(m.ID, 0))
 
@@ -133,8 +137,7 @@ func TestADamagedCancellingStillCancels(t *testing.T) {
 	w := newWorld(t)
 	l := w.ledger(t)
 	m := submit(t, l, 3)
-	doOne(t, w, cohort.NewDesk(w.store, w.queue))
-	eventually(t, l, m.ID, [5]int{2, 0, 1, 0, 0})
+	work(t, w, l, m.ID, [5]int{2, 0, 1, 0, 0})
 	l.Close()
 	write(t, w, "cohorts/"+m.ID+"/cancelled.json", "{\x00")
 	for range 2 {
@@ -192,9 +195,8 @@ func TestEndsOfAnotherVersionAreNeitherDroppedNorDoneAgain(t *testing.T) {
 		s, _ = l.Summary(t.Context(), m.ID)
 		return len(s.Degraded) == 1 && strings.Contains(s.Degraded[0], "another version")
 	})
-	d := cohort.NewDesk(w.store, w.queue)
 	until(t, "its third slide is done", func() bool {
-		doOne(t, w, d)
+		doOne(t, w, l)
 		s, _ = l.Summary(t.Context(), m.ID)
 		return counts(s.Counts) == [5]int{1, 0, 1, 1, 0}
 	})

@@ -196,7 +196,7 @@ func (l *Ledger) Wait(ctx context.Context, slideID string) (Status, error) {
 		case <-ended:
 			continue
 		case <-look.C:
-			if e, err := l.shelf.end(ctx, id, i); err == nil && e != nil {
+			if e, err := l.shelf.end(ctx, id, i); err == nil && e != nil && e.State.Final() {
 				l.mu.Lock()
 				l.finish(b, i, e, time.Now())
 				l.mu.Unlock()

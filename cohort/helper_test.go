@@ -1,6 +1,7 @@
 package cohort_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -72,10 +73,12 @@ func submit(t *testing.T, l *cohort.Ledger, n int) cohort.Manifest {
 	return m
 }
 
-// begin takes the next job.
+// begin takes the next job, which has to be there.
 func begin(t *testing.T, w *world, d *cohort.Desk) (cohort.Task, *queue.Lease, error) {
 	t.Helper()
-	lease, err := w.queue.Take(t.Context())
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
+	lease, err := w.queue.Take(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +95,7 @@ func counts(c cohort.Counts) [5]int {
 // summary has to add up.
 func eventually(t *testing.T, l *cohort.Ledger, id string, want [5]int) cohort.Summary {
 	t.Helper()
-	until := time.Now().Add(10 * time.Second)
+	until := time.Now().Add(30 * time.Second)
 	for {
 		s, err := l.Summary(t.Context(), id)
 		if err != nil {
@@ -133,7 +136,7 @@ func over(t *testing.T, w *world, id string) {
 // until waits for a condition.
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

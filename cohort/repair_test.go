@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"bcc/blob"
 	"bcc/cohort"
@@ -228,10 +229,12 @@ func TestRepairHarmsNobodyAtWork(t *testing.T) {
 	const n = 24
 	m := submit(t, here, n)
 	work := make(chan error, 1)
+	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
+	defer stop()
 	go func() {
 		d := cohort.NewDesk(w.store, w.queue)
 		for range n {
-			lease, err := w.queue.Take(t.Context())
+			lease, err := w.queue.Take(ctx)
 			if err != nil {
 				work <- err
 				return

@@ -140,11 +140,7 @@ func TestTheAccountHoldsWhileALargeCohortIsSubmittedAndCancelled(t *testing.T) {
 	}
 	eventually(t, l, m.ID, [5]int{0, 0, 0, 0, 2000})
 	over(t, w, m.ID)
-	lease, err := w.queue.Take(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := cohort.NewDesk(w.store, w.queue).Begin(t.Context(), lease.Data); !errors.Is(err, cohort.ErrOver) {
+	if _, _, err := begin(t, w, cohort.NewDesk(w.store, w.queue)); !errors.Is(err, cohort.ErrOver) {
 		t.Errorf("%v, want over", err)
 	}
 }
