@@ -91,6 +91,9 @@ func launch(cfg *Config, n *nest, met *metrics) (*child, error) {
 		}
 		c.cmd, err = n.start(func() *exec.Cmd {
 			cmd := exec.Command(cfg.Command[0], cfg.Command[1:]...)
+			if cfg.Name != "" {
+				cmd.Args[0] = cfg.Name
+			}
 			cmd.Env = append([]string{"GOTRACEBACK=single"}, cfg.Env...)
 			cmd.ExtraFiles = []*os.File{theirs}
 			cmd.Stderr = says

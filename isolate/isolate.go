@@ -32,12 +32,21 @@ import (
 
 // ErrKilled is in the error of a slide whose decoder died or had to be ended. What
 // it died of stands behind it in words.
-var ErrKilled = errors.New("the slide brought its decoder down")
+var ErrKilled error = killed{}
+
+type killed struct{}
+
+func (killed) Error() string { return "the slide brought its decoder down" }
+
+// Blames says to whoever counts attempts that it was the slide's doing.
+func (killed) Blames() bool { return true }
 
 // Config says what children are and what they may use.
 type Config struct {
 	// Command is the program that calls Child, with its arguments. No default.
 	Command []string
+	// Name is what lists of processes call children. Default: the program.
+	Name string
 	// Env is the environment of children. Default: empty, so that no key is in it.
 	Env []string
 

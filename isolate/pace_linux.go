@@ -3,7 +3,6 @@ package isolate
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"bcc/fault"
@@ -16,16 +15,19 @@ import (
 type pace struct {
 	walking
 	num  uint32
-	kick chan struct{} // cap 1: slots came back
+	conn *conn
 
-	mu  sync.Mutex
-	out []func() // by slot: the release of a patch that the parent has, else nil
-	n   int      // how many are not nil
+	mu    sync.Mutex
+	slots map[*byte]uint32 // by the first byte
+	out   []func()         // by slot: the release of a patch that the parent has or will have, else nil
+	away  int              // how many the parent has been told of and has not released
+	told  []byte           // patches that it has not been told of
+	took  []time.Duration  // how long the patches took that were read, the oldest first
 }
 
 // pace makes room for the walk's releases before it begins: they may come at once.
 func (d *decoder) pace(num uint32, w walking) *pace {
-	p := &pace{walking: w, num: num, kick: make(chan struct{}, 1), out: make([]func(), w.Slots)}
+	p := &pace{walking: w, num: num, conn: d.conn, slots: map[*byte]uint32{}, out: make([]func(), max(w.Slots, 0))}
 	d.mu.Lock()
 	d.walks[num] = p
 	d.mu.Unlock()
@@ -54,69 +56,58 @@ func (d *decoder) patches(ctx context.Context, p *pace) error {
 	}
 	cfg := p.config()
 	cfg.Resample = d.resample
-	var next atomic.Int32
 	cfg.Buffer = func(int) []byte {
-		at := (int(next.Add(1)) - 1) * size
-		return w.mem[at : at+size : at+size]
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		slot := len(p.slots)
+		pix := w.mem[slot*size : (slot+1)*size : (slot+1)*size]
+		p.slots[&pix[0]] = uint32(slot)
+		return pix
 	}
-	slots := map[*byte]uint32{}
-	for i := range p.Slots {
-		slots[&w.mem[i*size]] = uint32(i)
-	}
-	var took times
-	cfg.Read = took.add
+	cfg.Read = p.read
 	r, err := patch.NewReader(s, &p.Grid, cfg)
 	if err != nil {
 		return err
 	}
-	ready := make(chan wsi.Patch, p.Slots) // the reader never waits for room
-	ended := make(chan error, 1)
-	go func() {
-		defer close(ready)
-		ended <- r.Read(ctx, ready)
-	}()
-	var told []byte
-	tell := func() {
-		_ = d.conn.send(fromSome, p.num, nil, told) // where it fails, the parent is gone
-		told = told[:0]
-	}
-	for more := true; more; {
-		select {
-		case one, ok := <-ready:
-			if !ok {
-				more = false
-				break
-			}
-			slot := slots[&one.Pix[0]]
-			p.give(slot, one.Release)
-			told = order.AppendUint32(told, uint32(one.Index))
-			told = order.AppendUint32(told, slot)
-			told = order.AppendUint32(told, took.take())
-		case <-p.kick:
-		}
-		if len(told) >= telling*someBytes || len(told) > 0 && p.away(len(told)/someBytes) <= p.Low {
-			tell()
-		}
-	}
-	if len(told) > 0 {
-		tell()
-	}
-	return <-ended
+	err = r.Each(ctx, p.emit)
+	p.mu.Lock()
+	p.tell(0)
+	p.mu.Unlock()
+	return err
 }
 
-// give notes that the parent gets the slot.
-func (p *pace) give(slot uint32, release func()) {
+// read notes how long a patch took, before it is told of.
+func (p *pace) read(took time.Duration) {
 	p.mu.Lock()
-	p.out[slot] = release
-	p.n++
+	p.took = append(p.took, took)
 	p.mu.Unlock()
 }
 
-// away is how many patches the parent has, besides those that are not told yet.
-func (p *pace) away(untold int) int {
+// emit tells of a patch, now or with those that follow: whoever has read it goes on
+// reading, and wakes nobody here.
+func (p *pace) emit(_ context.Context, one wsi.Patch) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.n - untold
+	slot := p.slots[&one.Pix[0]]
+	p.out[slot] = one.Release
+	p.told = order.AppendUint32(p.told, uint32(one.Index))
+	p.told = order.AppendUint32(p.told, slot)
+	p.told = order.AppendUint32(p.told, uint32(min(p.took[0].Microseconds(), 1<<32-1)))
+	p.took = p.took[1:]
+	p.tell(telling)
+	return nil
+}
+
+// tell tells of the patches that are not told yet where there are so many, or where
+// the parent has little else to do; p.mu is held.
+func (p *pace) tell(many int) {
+	n := len(p.told) / someBytes
+	if n == 0 || n < many && p.away > p.Low {
+		return
+	}
+	_ = p.conn.send(fromSome, p.num, nil, p.told) // where it fails, the parent is gone
+	p.told = p.told[:0]
+	p.away += n
 }
 
 // freed takes slots back.
@@ -127,42 +118,18 @@ func (d *decoder) freed(num uint32, body []byte) {
 	if p == nil {
 		return // it has ended
 	}
+	p.mu.Lock()
+	var releases []func()
 	for ; len(body) >= 4; body = body[4:] {
-		p.mu.Lock()
-		var release func()
 		if slot := order.Uint32(body); int(slot) < len(p.out) && p.out[slot] != nil {
-			release, p.out[slot] = p.out[slot], nil
-			p.n--
-		}
-		p.mu.Unlock()
-		if release != nil {
-			release()
+			releases = append(releases, p.out[slot])
+			p.out[slot] = nil
+			p.away--
 		}
 	}
-	select {
-	case p.kick <- struct{}{}:
-	default:
+	p.tell(telling)
+	p.mu.Unlock()
+	for _, release := range releases {
+		release()
 	}
-}
-
-// times keeps how long patches took, in the order in which they were read, until one
-// of them is told.
-type times struct {
-	mu  sync.Mutex
-	all []time.Duration
-}
-
-func (t *times) add(took time.Duration) {
-	t.mu.Lock()
-	t.all = append(t.all, took)
-	t.mu.Unlock()
-}
-
-// take returns the oldest, in microseconds.
-func (t *times) take() uint32 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	us := t.all[0].Microseconds() // each patch was added before it was sent
-	t.all = t.all[1:]
-	return uint32(min(us, 1<<32-1))
 }

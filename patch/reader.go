@@ -87,6 +87,19 @@ func (r *Reader) Level() int { return r.level.Index }
 // A goroutine reads a run of patches once there is room for all of them: waking
 // it for each patch alone cost more than a tenth of the reading.
 func (r *Reader) Read(ctx context.Context, out chan<- wsi.Patch) error {
+	return r.Each(ctx, func(ctx context.Context, p wsi.Patch) error {
+		select {
+		case out <- p:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	})
+}
+
+// Each is Read that calls emit with each patch, from the goroutine that has read it:
+// from several at once.
+func (r *Reader) Each(ctx context.Context, emit func(context.Context, wsi.Patch) error) error {
 	eg, ctx := errgroup.WithContext(ctx)
 	run := max(min(runLength, r.cfg.Prefetch/r.cfg.Readers), 1)
 	var next atomic.Int64
@@ -104,7 +117,7 @@ func (r *Reader) Read(ctx context.Context, out chan<- wsi.Patch) error {
 					return err
 				}
 				for k, i := range part {
-					if err := r.send(ctx, int(i), buffers[k], out, &scratch); err != nil {
+					if err := r.send(ctx, int(i), buffers[k], emit, &scratch); err != nil {
 						for _, b := range buffers[k:] {
 							r.pool.put(b)
 						}
@@ -119,7 +132,7 @@ func (r *Reader) Read(ctx context.Context, out chan<- wsi.Patch) error {
 
 // send reads the i-th planned patch into b and sends it. After an error b is
 // still the caller's.
-func (r *Reader) send(ctx context.Context, i int, b *buffer, out chan<- wsi.Patch, scratch *[]byte) error {
+func (r *Reader) send(ctx context.Context, i int, b *buffer, emit func(context.Context, wsi.Patch) error, scratch *[]byte) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -130,12 +143,7 @@ func (r *Reader) send(ctx context.Context, i int, b *buffer, out chan<- wsi.Patc
 	if r.cfg.Read != nil {
 		r.cfg.Read(time.Since(begun))
 	}
-	select {
-	case out <- wsi.Patch{Index: i, Pix: b.pix, Release: b.release}:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return emit(ctx, wsi.Patch{Index: i, Pix: b.pix, Release: b.release})
 }
 
 // pixels writes the patch that covers at, in level-0 pixels, to dst.
