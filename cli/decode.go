@@ -19,7 +19,8 @@ func newDecode() *cobra.Command {
 		Hidden: true,
 		Args:   none,
 		RunE: func(*cobra.Command, []string) error {
-			roomForNativeCalls()
+			// A slot of the scheduler a core, not four as elsewhere: fewer threads wake each
+			// other, and nothing here waits for the next patch (docs/isolation.md).
 			return isolate.Child(codecs(), resampler())
 		},
 	}

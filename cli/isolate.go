@@ -39,7 +39,7 @@ func (f isolateFlag) open(w *detect.Walk, log *slog.Logger, registry prometheus.
 		return isolated{}, err
 	}
 	cfg := isolate.DefaultConfig()
-	cfg.Command = []string{program, decodeCommand}
+	cfg.Command, cfg.Name = []string{program, decodeCommand}, "bcc"
 	if path, ok := os.LookupEnv("LD_LIBRARY_PATH"); ok { // where the codecs may lie
 		cfg.Env = append(cfg.Env, "LD_LIBRARY_PATH="+path)
 	}

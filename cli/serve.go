@@ -70,6 +70,7 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	f.register(fs)
 	f.registerThreshold(fs)
 	f.registerPatches(fs)
+	f.isolate.register(fs, true)
 	fs.IntVar(&f.workers, "workers", 1, "workers in this process, each with --jobs slides at a time; 0: none, others take the work")
 	fs.StringVar(&f.queue, "queue", "", "nats://host:port of a cluster elsewhere; empty: a queue in --data")
 	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")

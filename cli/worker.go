@@ -60,6 +60,7 @@ func (f *workerFlags) registerWorker(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: s3://bucket/prefix, or a folder that all share")
 	f.register(fs)
+	f.isolate.register(fs, true)
 	fs.IntVar(&f.slots, "jobs", 0, "slides in flight; 0: as many as keep the devices busy and fit into memory")
 	d := worker.DefaultConfig()
 	fs.StringVar(&f.id, "id", "", "name of this worker in lists, one of its own; empty: a random one")
