@@ -125,6 +125,21 @@ func TestASlideWhoseResultIsGoneIsLookedAtAgain(t *testing.T) {
 	repair(t, there)
 }
 
+func TestARepairThatBrokeOffIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.ledger(t)
+	m := walked(t, w, l, 2)
+	over(t, w, m.ID)
+	put(t, w.store, "cohorts/"+m.ID+"/voids/1.json", map[string]any{"format_version": 1, "reason": "its result is gone"})
+	got := repair(t, l)
+	if got.Reopened != 1 || got.Jobs != 1 {
+		t.Errorf("%+v", got)
+	}
+	eventually(t, l, m.ID, [5]int{1, 0, 1, 0, 0})
+	work(t, w, l, m.ID, [5]int{0, 0, 2, 0, 0})
+}
+
 func TestRepairWritesAnewWhatIsOnlyACopy(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -75,6 +75,13 @@ func (r *repairs) cohort(ctx context.Context, at *laid) error {
 	if len(again) > 0 {
 		return r.again(ctx, at.id, again)
 	}
+	closed, err := r.l.shelf.has(ctx, closedKey(at.id))
+	if err != nil {
+		return err
+	}
+	if waiting := at.waiting(); closed && len(waiting) > 0 {
+		return r.again(ctx, at.id, waiting) // whoever made their ends void came no further
+	}
 	// Neither open nor over: its mark was lost.
 	for _, key := range []string{closedKey(at.id), openKey(at.id), closedKey(at.id)} {
 		if is, err := r.l.shelf.has(ctx, key); err != nil || is {
@@ -82,6 +89,28 @@ func (r *repairs) cohort(ctx context.Context, at *laid) error {
 		}
 	}
 	return r.reopen(ctx, at.id)
+}
+
+// waiting returns the slides whose ends are all void, of a cohort that was not
+// cancelled.
+func (at *laid) waiting() []int {
+	if slices.Contains(at.records, cancelledKey(at.id)) {
+		return nil
+	}
+	ended := map[int]bool{}
+	for _, r := range at.ends {
+		if !at.voids[r] {
+			ended[r.index] = true
+		}
+	}
+	var all []int
+	for r := range at.voids {
+		if !ended[r.index] {
+			all = append(all, r.index)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // manifest reads it; known is false where nobody knows its slides. One that is
@@ -109,8 +138,8 @@ func (r *repairs) manifest(ctx context.Context, at *laid) (known bool, err error
 
 // record reads one that is neither a manifest nor an end.
 func (r *repairs) record(ctx context.Context, id, key string) error {
-	var any struct{}
-	err := r.l.shelf.read(ctx, key, maxEndsBytes, &any)
+	var content struct{}
+	err := r.l.shelf.read(ctx, key, maxEndsBytes, &content)
 	if missing(err) {
 		return nil
 	}
