@@ -206,10 +206,10 @@ func TestAnErrorKeepsItsKindAndItsHint(t *testing.T) {
 func TestWhatIsNoServerOfOursIsToldSo(t *testing.T) {
 	t.Parallel()
 	for name, h := range map[string]http.HandlerFunc{
-		"a page":         func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>router</html>") },
-		"other JSON":     func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"a": 1}`) },
-		"another's 404":  func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "404 page not found", 404) },
-		"another's 401?": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 418) },
+		"a page":        func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>router</html>") },
+		"other JSON":    func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"a": 1}`) },
+		"another's 404": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "404 page not found", 404) },
+		"a teapot":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusTeapot) },
 	} {
 		c, _ := to(t, serve(t, h))
 		if err := c.Health(t.Context()); fault.Of(err) != fault.Unsupported || !strings.Contains(err.Error(), "no bcc server") {
