@@ -133,6 +133,11 @@ func (m *Memory) wake() {
 
 // Take is queue.Queue.Take.
 func (m *Memory) Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, error) {
+	for _, l := range lanes {
+		if !slices.Contains(order, l) {
+			return nil, fault.New(fault.Invalid, "take a job of lane %q: want one of %q", l, order)
+		}
+	}
 	var silent time.Time
 	for {
 		if err := ctx.Err(); err != nil {

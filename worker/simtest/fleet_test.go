@@ -25,8 +25,9 @@ type fleet struct {
 	queue   *queuetest.Memory
 	store   *storage
 	flakes  flakes
-	workers []*workerNode // nil: not there
-	shelf   map[string]spec
+	once    once
+	workers []*workerNode    // nil: not there
+	shelf   map[string]truth // by SHA-256
 	seen    seen
 
 	ctx  context.Context // of clients, and of what comes again
@@ -58,7 +59,8 @@ func newFleet(p *plan, scratch string) *fleet {
 	f := &fleet{
 		plan: p, scratch: scratch, began: time.Now(), queue: queuetest.NewMemory(lease),
 		flakes:  flakes{failed: map[uint64]int{}},
-		shelf:   map[string]spec{},
+		once:    once{done: map[run]scored{}},
+		shelf:   map[string]truth{},
 		seen:    seen{},
 		workers: make([]*workerNode, len(p.workers)), servers: make([]*serverNode, p.servers),
 		taken: map[string]*order{}, ending: map[string]bool{}, struck: map[string]bool{}, wanted: len(p.cohorts),
@@ -67,9 +69,10 @@ func newFleet(p *plan, scratch string) *fleet {
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	for _, o := range p.cohorts {
 		for _, s := range o.slides {
-			f.shelf[s.sha256()] = s
+			sha := s.sha256()
+			f.shelf[sha] = s.truth()
 			if s.fate != absent {
-				f.store.Memory.Put(f.ctx, "slides/"+s.sha256(), bytes.NewReader(s.file()))
+				f.store.Memory.Put(f.ctx, "slides/"+sha, bytes.NewReader(s.file()))
 			}
 		}
 	}
@@ -114,7 +117,7 @@ func (f *fleet) run() []string {
 
 // idle lets time go by, and checks on the way.
 func (f *fleet) idle(d time.Duration) {
-	const step = 700 * time.Millisecond
+	const step = time.Second
 	for ; d > 0 && !f.failed(); d -= step {
 		time.Sleep(min(d, step))
 		f.check()
@@ -209,8 +212,8 @@ func (f *fleet) startWorker(i int) {
 	ctx, n.stop = context.WithCancel(f.ctx)
 	cfg := worker.DefaultConfig()
 	cfg.ID, cfg.Jobs, cfg.Scratch = n.name, f.plan.workers[i].jobs, f.scratch
-	cfg.Lease, cfg.Drain, cfg.Pause = lease, 2*time.Second, 200*time.Millisecond
-	l := &looker{patch: f.plan.workers[i].patch, flakes: &f.flakes}
+	cfg.Lease, cfg.Drain, cfg.Pause, cfg.Shard = lease, 2*time.Second, 200*time.Millisecond, shard
+	l := &looker{patch: f.plan.workers[i].patch, f: f, n: &n.node}
 	m := worker.Model{Detect: detect.DefaultConfig(32, 1), Examine: l.examine, Runners: 1}
 	m.Detect.Outputs, m.Detect.Model = 1, report.Model{Name: "stub", SHA256: "f00d"}
 	store, q := storeLink{&n.node, f.store}, queueLink{&n.node, f.queue}
@@ -230,12 +233,19 @@ func (f *fleet) startWorker(i int) {
 func (f *fleet) stopWorker(i int, kill bool) {
 	n := f.workers[i]
 	f.workers[i] = nil
+	n.mu.Lock()
+	n.ends = time.Now()
+	n.mu.Unlock()
 	n.dead.Store(kill)
 	n.stop()
-	if !kill {
-		<-n.gone
-		n.dead.Store(true)
+	if kill {
+		return
 	}
+	<-n.gone
+	if len(n.leases) > 0 && !f.has(cutWorker) {
+		f.bad("%s stopped and told nobody of %v", n.name, n.leases)
+	}
+	n.dead.Store(true)
 }
 
 // openServer opens a ledger, as often as it takes.

@@ -23,6 +23,22 @@ type node struct {
 	name string
 	dead atomic.Bool
 	cut  atomic.Bool // off the network
+
+	mu     sync.Mutex
+	leases map[string]bool // of which it has not said a last word
+	ends   time.Time       // when it was killed or told to stop
+}
+
+// holds takes down that the node has a job, or has said what becomes of it.
+func (n *node) holds(id string, is bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leases == nil {
+		n.leases = map[string]bool{}
+	}
+	if n.leases[id] = is; !is {
+		delete(n.leases, id)
+	}
 }
 
 var (
@@ -76,6 +92,7 @@ func (l queueLink) Take(ctx context.Context, lanes ...queue.Lane) (lease *queue.
 	if err != nil {
 		return nil, err // what was on its way is nobody's until its lease ends
 	}
+	l.holds(lease.ID, true)
 	return queue.NewLease(lease.Job, lease.Attempt, held{l, lease}), nil
 }
 
@@ -104,18 +121,25 @@ type held struct {
 }
 
 func (h held) Beat(ctx context.Context) error {
-	return h.l.call(ctx, func() error { return h.lease.Beat(ctx) })
+	err := h.l.call(ctx, func() error { return h.lease.Beat(ctx) })
+	if err != nil && fault.Of(err) == fault.NotFound {
+		h.l.holds(h.lease.ID, false)
+	}
+	return err
 }
 
 func (h held) Done(ctx context.Context) error {
+	h.l.holds(h.lease.ID, false)
 	return h.l.call(ctx, func() error { return h.lease.Done(ctx) })
 }
 
 func (h held) Again(ctx context.Context, after time.Duration) error {
+	h.l.holds(h.lease.ID, false)
 	return h.l.call(ctx, func() error { return h.lease.Again(ctx, after) })
 }
 
 func (h held) Return(ctx context.Context) error {
+	h.l.holds(h.lease.ID, false)
 	return h.l.call(ctx, func() error { return h.lease.Return(ctx) })
 }
 

@@ -17,7 +17,7 @@ const (
 	lease  = 3 * time.Second
 	chaos  = 12 * time.Second // events come within it
 	within = 8 * time.Minute  // all must have come to its end: more than twice as long as the queue drops jobs of a known name
-	shard  = 256              // patches, the smallest
+	shard  = 32               // patches
 )
 
 // plan is what a seed means.
@@ -31,6 +31,7 @@ type plan struct {
 	workers []pace
 	cohorts []order
 	events  []event
+	steady  bool // nothing happens that makes work be done again, but that processes come and go
 }
 
 // pace is how fast a worker is.
@@ -72,7 +73,13 @@ const (
 	bitRot      kind = "a bit flips"
 )
 
-var kinds = []kind{killWorker, killWorker, drainWorker, drainWorker, cutWorker, killServer, closeServer, queueDown, queueLost, queueFreed, storeAway, deaf, bitRot}
+// kinds are all there are; the first are those of a steady run.
+var kinds = []kind{
+	killWorker, killWorker, drainWorker, drainWorker, killServer, closeServer, deaf,
+	cutWorker, queueDown, queueLost, queueFreed, storeAway, bitRot,
+}
+
+const steadyKinds = 7
 
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0xbcc))
@@ -82,9 +89,14 @@ func newPlan(seed uint64) *plan {
 		Refuse: rare(r, 0.05), Unheard: rare(r, 0.05), Mute: rare(r, 0.3), Swap: rare(r, 0.5), Early: rare(r, 0.1), Uncounted: rare(r, 0.1),
 	}
 	p.refuse, p.unheard = rare(r, 0.05), rare(r, 0.03)
+	among := kinds
+	if p.steady = r.IntN(4) == 0; p.steady {
+		p.trouble.Refuse, p.trouble.Unheard, p.trouble.Early, p.refuse, p.unheard = 0, 0, 0, 0, 0
+		among = kinds[:steadyKinds]
+	}
 	p.servers = 1 + r.IntN(2)
 	for range 1 + r.IntN(4) {
-		p.workers = append(p.workers, pace{1 + r.IntN(2), 100*time.Microsecond + upTo(r, time.Millisecond)})
+		p.workers = append(p.workers, pace{1 + r.IntN(2), time.Millisecond + upTo(r, 10*time.Millisecond)})
 	}
 	var all []spec // for duplicates
 	for i := range 1 + r.IntN(3) {
@@ -92,7 +104,7 @@ func newPlan(seed uint64) *plan {
 		if r.IntN(4) == 0 {
 			o.lane = queue.Urgent
 		}
-		if r.IntN(5) == 0 {
+		if r.IntN(5) == 0 && !p.steady {
 			o.cancel = upTo(r, chaos/2)
 		}
 		for range 1 + r.IntN(8) {
@@ -109,7 +121,7 @@ func newPlan(seed uint64) *plan {
 		p.cohorts = append(p.cohorts, o)
 	}
 	for range r.IntN(10) {
-		p.events = append(p.events, event{upTo(r, chaos), kinds[r.IntN(len(kinds))], r.IntN(12), upTo(r, 2*lease)})
+		p.events = append(p.events, event{upTo(r, chaos), among[r.IntN(len(among))], r.IntN(12), upTo(r, 2*lease)})
 	}
 	slices.SortFunc(p.events, func(a, b event) int { return int(a.at - b.at) })
 	return p

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -76,7 +77,7 @@ func read(src detect.Source) (spec, error) {
 }
 
 // gridCols is the width of all grids.
-const gridCols = 32
+const gridCols = 16
 
 func (s spec) grid() *wsi.Grid {
 	const px = 32
@@ -97,27 +98,32 @@ func (s spec) row(c wsi.Cell) float32 {
 // result is what the rows of all patches say of the slide: any other row, or another
 // order, would give another.
 func (s spec) result(rows []float32) report.Result {
-	h := sha256.New()
+	var all []byte
 	for _, r := range rows {
-		binary.Write(h, binary.LittleEndian, r)
+		all = binary.LittleEndian.AppendUint32(all, math.Float32bits(r))
 	}
-	sum := hex.EncodeToString(h.Sum(nil))
+	sum := sha256.Sum256(all)
 	return report.Result{
 		FormatVersion: report.FormatVersion,
-		Slide:         report.Slide{Name: "slide-" + s.sha256()[:12], SHA256: s.sha256()},
-		Prediction:    aggregate.Prediction(sum), Score: float64(len(rows)),
+		Slide:         report.Slide{SHA256: s.sha256()},
+		Prediction:    aggregate.Prediction(hex.EncodeToString(sum[:])), Score: float64(len(rows)),
 		Tissue: report.Tissue{Patches: len(rows)}, Lesions: []report.Lesion{}, Degraded: []string{},
 	}
 }
 
-// want is the result file of a quiet run.
-func (s spec) want() []byte {
+// truth is what a quiet run finds on a slide.
+type truth struct {
+	spec
+	result []byte // its result file
+}
+
+func (s spec) truth() truth {
 	g := s.grid()
 	rows := make([]float32, len(g.Cells))
 	for i, c := range g.Cells {
 		rows[i] = s.row(c)
 	}
-	return encode(s.result(rows))
+	return truth{s, encode(s.result(rows))}
 }
 
 func encode(r report.Result) []byte {
@@ -131,9 +137,9 @@ func encode(r report.Result) []byte {
 // looker is one worker's way of looking at slides: it takes its time and computes
 // nothing.
 type looker struct {
-	patch  time.Duration // a patch takes
-	flakes *flakes
-	n      *node
+	patch time.Duration // a patch takes
+	f     *fleet
+	n     *node
 }
 
 // flakes counts how often a flaky slide has failed already, for the whole fleet.
@@ -189,8 +195,12 @@ func (l *looker) Score(ctx context.Context, src detect.Source, g *wsi.Grid, scor
 // score takes the time and returns the rows.
 func (l *looker) score(ctx context.Context, s spec, cells []wsi.Cell, scored func(int)) ([]float32, error) {
 	bad := int(s.seed % uint64(s.patches)) // the cell that is, where one is
-	const batch = 128
+	const batch = 16
 	rows := make([]float32, len(cells))
+	what := run{s.seed, cells[0]}
+	if err := l.f.once.begin(what); err != nil && l.f.steady {
+		l.f.bad("%v", err)
+	}
 	for at := 0; at < len(cells); at += batch {
 		part := cells[at:min(at+batch, len(cells))]
 		if err := sleep(ctx, time.Duration(len(part))*l.patch); err != nil {
@@ -204,7 +214,7 @@ func (l *looker) score(ctx context.Context, s spec, cells []wsi.Cell, scored fun
 				case venom:
 					return nil, hurt()
 				case flaky:
-					if l.flakes.fails(s) {
+					if l.f.flakes.fails(s) {
 						return nil, fault.New(fault.Unavailable, "score patches: the device is away")
 					}
 				}
@@ -215,6 +225,7 @@ func (l *looker) score(ctx context.Context, s spec, cells []wsi.Cell, scored fun
 			scored(len(part))
 		}
 	}
+	l.f.once.end(what, l.n)
 	return rows, nil
 }
 
@@ -232,7 +243,12 @@ func (l *looker) Detect(ctx context.Context, src detect.Source, dir string, watc
 }
 
 // hurt is the error of a slide that kills its decoder.
-func hurt() error { return fault.New(fault.Internal, "the decoder died of the slide") }
+func hurt() error { return killer{fault.New(fault.Corrupt, "the decoder died of the slide")} }
+
+type killer struct{ error }
+
+func (k killer) Unwrap() error { return k.error }
+func (killer) Blames() bool    { return true }
 
 type survey struct {
 	l    *looker
