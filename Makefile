@@ -16,7 +16,7 @@
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean chaos e2e-chaos e2e-clients e2e-hostile
+.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-hostile
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
