@@ -22,9 +22,6 @@ const (
 	disk    = 48 << 20
 )
 
-// decoder is what workers are told about the processes that decode.
-var decoder []string
-
 // web is bcc serve.
 type web struct {
 	*process
@@ -81,7 +78,6 @@ func newFleet(t *testing.T, d *diary, tools tools, s scenario, seed uint64) *fle
 			queue, endpoint = f.network.through(t, queue), f.network.through(t, endpoint)
 		}
 		line := append([]string{tools.bcc, "worker", "--id", name, "--jobs", "2", "--scratch", scratch}, common(queue, endpoint)...)
-		line = append(line, decoder...)
 		if i == faraway {
 			line = f.network.wrap(line)
 		}

@@ -104,7 +104,8 @@ func (p *process) signal(s syscall.Signal, ends bool) chan struct{} {
 
 func (p *process) kill() { <-p.signal(syscall.SIGKILL, true) }
 
-// interrupted is the exit code of a program that is stopped before it was ready.
+// interrupted is the exit code of a program that is stopped before it was ready; in its
+// first moments the signal itself ends it.
 const interrupted = 130
 
 // stop asks it to end and reports whether it did so in time, with exit code 0.
@@ -118,7 +119,8 @@ func (p *process) stop(within time.Duration) error {
 	if p.cmd == nil || p.cmd.ProcessState.ExitCode() == 0 {
 		return nil
 	}
-	if p.cmd.ProcessState.ExitCode() != interrupted || time.Since(p.since) > 30*time.Second {
+	code, young := p.cmd.ProcessState.ExitCode(), time.Since(p.since) < 30*time.Second
+	if !young || code != interrupted && code != -1 {
 		return fmt.Errorf("%s, stopped: %v", p.name, p.cmd.ProcessState)
 	}
 	return nil

@@ -5,6 +5,7 @@ package chaos
 import (
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -60,7 +61,7 @@ func newStorage(t *testing.T, d *diary, tools tools, host string, seed uint64) *
 		},
 		Transport:     &http.Transport{MaxIdleConnsPerHost: 64},
 		FlushInterval: -1,
-		ErrorLog:      nil,
+		ErrorLog:      log.New(io.Discard, "", 0), // that connections end is what this is for
 	}
 	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
