@@ -7,13 +7,19 @@ import (
 	"os"
 	"strings"
 	"testing/synctest"
+	"time"
 
 	"bcc/blob"
 	"bcc/cohort"
 )
 
-// seen is what each server has said of slides that had come to their ends.
-type seen map[*cohort.Ledger]map[string]cohort.State
+// seen is what each server has said of slides, the last time.
+type seen map[*cohort.Ledger]map[string]said
+
+type said struct {
+	state cohort.State
+	since time.Time
+}
 
 // written looks at what is written into the store while it is written.
 func (f *fleet) written(op, key string, data []byte) {
@@ -65,7 +71,7 @@ func (f *fleet) checkLedger(server int, l *cohort.Ledger) {
 		return
 	}
 	if f.seen[l] == nil {
-		f.seen[l] = map[string]cohort.State{}
+		f.seen[l] = map[string]said{}
 	}
 	for _, s := range sums {
 		c := s.Counts
@@ -81,15 +87,21 @@ func (f *fleet) checkLedger(server int, l *cohort.Ledger) {
 	}
 }
 
-func (f *fleet) checkSlides(server int, before map[string]cohort.State, id string, list []cohort.Status) {
+func (f *fleet) checkSlides(server int, before map[string]said, id string, list []cohort.Status) {
 	f.mu.Lock()
-	ending := f.ending[id] || f.taken[id] == nil // a submission that breaks off is cancelled
+	ending, is := f.ending[id]
+	if !is && f.taken[id] == nil { // a submission that breaks off is cancelled
+		ending, is = f.began, true
+	}
 	f.mu.Unlock()
 	for i, s := range list {
-		if was := before[s.ID]; was.Final() && was != s.State && !ending {
-			f.bad("server %d, %.5s slide %d: was %s, now %s", server, id, i, was, s.State)
+		was := before[s.ID]
+		if was.state.Final() && was.state != s.State && (!is || was.since.Before(ending)) {
+			f.bad("server %d, %.5s slide %d: was %s, now %s", server, id, i, was.state, s.State)
 		}
-		before[s.ID] = s.State
+		if was.state != s.State {
+			before[s.ID] = said{s.State, time.Now()}
+		}
 		if !s.State.Final() || s.State == cohort.Cancelled {
 			continue
 		}
@@ -109,7 +121,7 @@ func (f *fleet) checkJobs() {
 	for id, o := range f.taken {
 		for i := range o.slides {
 			_, ended := f.store.Bytes(endKey(id, i))
-			if !ended && !f.ending[id] && !f.queue.Has(o.lane, cohort.SlideID(id, i)) {
+			if _, ending := f.ending[id]; !ended && !ending && !f.queue.Has(o.lane, cohort.SlideID(id, i)) {
 				f.mu.Unlock()
 				f.bad("%.5s slide %d has no end and no job", id, i)
 				f.mu.Lock()
@@ -225,7 +237,10 @@ func (f *fleet) final() {
 }
 
 func (f *fleet) finalSlide(id string, i int, s cohort.Status) {
-	if f.taken[id] != nil && !f.ending[id] && s.State == cohort.Cancelled || !s.State.Final() {
+	f.mu.Lock()
+	_, ending := f.ending[id]
+	f.mu.Unlock()
+	if f.taken[id] != nil && !ending && s.State == cohort.Cancelled || !s.State.Final() {
 		f.bad("%.5s slide %d: %s in the end", id, i, s.State)
 	}
 	if s.State != cohort.Done {

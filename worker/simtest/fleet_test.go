@@ -37,9 +37,9 @@ type fleet struct {
 	mu      sync.Mutex
 	servers []*serverNode // nil: not there
 	taken   map[string]*order
-	wanted  int             // cohorts that are not taken yet
-	ending  map[string]bool // cohorts that somebody began to cancel
-	struck  map[string]bool // and was told that they are
+	wanted  int                  // cohorts that are not taken yet
+	ending  map[string]time.Time // when somebody began to cancel a cohort
+	struck  map[string]bool      // who was told that it is
 	log     []string
 	wrong   []string
 }
@@ -63,7 +63,7 @@ func newFleet(p *plan, scratch string) *fleet {
 		shelf:   map[string]truth{},
 		seen:    seen{},
 		workers: make([]*workerNode, len(p.workers)), servers: make([]*serverNode, p.servers),
-		taken: map[string]*order{}, ending: map[string]bool{}, struck: map[string]bool{}, wanted: len(p.cohorts),
+		taken: map[string]*order{}, ending: map[string]time.Time{}, struck: map[string]bool{}, wanted: len(p.cohorts),
 	}
 	f.store = &storage{Memory: blobtest.NewMemory(), watch: f.written, rand: p.rand, slow: p.slow, refuse: p.refuse, unheard: p.unheard}
 	f.ctx, f.stop = context.WithCancel(context.Background())
@@ -308,7 +308,9 @@ func (f *fleet) cancel(id string, after time.Duration) {
 	for try := 0; f.ctx.Err() == nil; try++ {
 		if s := f.server(try); s != nil {
 			f.mu.Lock()
-			f.ending[id] = true
+			if f.ending[id].IsZero() {
+				f.ending[id] = time.Now()
+			}
 			f.mu.Unlock()
 			err := s.ledger.Cancel(f.ctx, id)
 			f.note("cancel %.5s: %v", id, err)
