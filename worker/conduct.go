@@ -47,6 +47,7 @@ type conductor struct {
 	mu      sync.Mutex
 	shards  []shard
 	said    map[string]string // what others said of shards, by key; not looked into yet
+	dry     bool              // nothing was offered when a hand asked
 	spent   float64           // seconds of workers' time that shards took
 	failed  error
 	closed  bool
@@ -212,22 +213,23 @@ func (c *conductor) claim(i int) bool {
 		return false
 	}
 	c.making.Add(1)
-	sh.mine, sh.since = true, time.Now()
+	sh.mine, sh.since, sh.begun = true, time.Now(), time.Now()
 	return true
 }
 
 // standing returns how the shards stand. The caller holds mu.
 func (c *conductor) standing() standing {
 	return standing{
-		now: time.Now(), urgent: c.urgent(), patch: c.perPatch(), first: c.first, shards: c.shards,
+		now: time.Now(), urgent: c.urgent(), dry: c.dry, patch: c.perPatch(), first: c.first, shards: c.shards,
 	}
 }
 
 func (c *conductor) urgent() bool { return c.job.task.Priority == queue.Urgent }
 
-// perPatch is the median time of a patch of this slide; what this worker usually
-// needs where nothing is known. The caller holds mu.
+// perPatch is the median time of a patch of this slide, or what this worker would need
+// now where that is less; 0 where nothing is known. The caller holds mu.
 func (c *conductor) perPatch() time.Duration {
+	ours := c.w.perPatch()
 	var known []time.Duration
 	for i := range c.shards {
 		if p := c.shards[i].pace; p > 0 {
@@ -235,10 +237,14 @@ func (c *conductor) perPatch() time.Duration {
 		}
 	}
 	if len(known) == 0 {
-		return time.Duration(c.w.usual.Load())
+		return ours
 	}
 	slices.Sort(known)
-	return known[len(known)/2]
+	median := known[len(known)/2]
+	if ours == 0 {
+		return median
+	}
+	return min(median, ours)
 }
 
 // make has a shard scored here, and its rows kept, where they are not in the store.

@@ -524,7 +524,9 @@ func TestAMachineWithoutRoomLeavesSlidesToOthers(t *testing.T) {
 	w := newWorld(t)
 	full := filepath.Join(t.TempDir(), "full")
 	w.start(t, func(c *worker.Config) { c.Scratch, c.Attempts, c.Kills = full, 1, 1 })
-	until(t, "it runs", func() bool { _, err := os.Stat(full); return err == nil })
+	if s := w.wait(t, w.submit(t, queue.Routine, w.upload(t, "b", paint(t, 1))), 0); s.State != cohort.Done {
+		t.Fatalf("%+v", s.End)
+	}
 	if err := os.RemoveAll(full); err != nil { // nothing can be made in it now
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ const (
 	partLost     = "lease_lost"
 	partReturned = "returned" // the worker stops
 	partAgain    = "retried"
-	partForeign  = "foreign" // for another model or version
+	partLeft     = "left"    // to others: for another model or version, or not worth it here
 	partDropped  = "dropped" // left to its conductor
 )
 

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"bcc/chunk"
@@ -16,21 +15,25 @@ type shard struct {
 	there  bool      // its rows are in the store
 	mine   bool      // it is being made here
 	offers int       // how often it was offered to others
+	taken  bool      // another has begun it, as was heard
 	since  time.Time // when it was begun here, offered, or begun by another: the last of these
+	begun  time.Time // when it was begun here
+	told   int       // patches of it that are through, as the desk was told
 
 	// For its conductor alone.
 	rows  []float32               // where it is there; nil where too large to be held
 	pace  time.Duration           // time a patch, where it was made while we watched
 	stop  context.CancelCauseFunc // while it is mine
-	told  int                     // patches that the desk was told of
 	asked time.Time               // when the store was asked for it
 }
 
 // free reports whether nobody is at it.
 func (s *shard) free() bool { return !s.there && !s.mine && s.offers == 0 }
 
-// out reports whether it is with others, as far as is known.
-func (s *shard) out() bool { return !s.there && !s.mine && s.offers > 0 }
+// out reports whether others have it, and queued whether nobody has begun it yet, as
+// far as is known.
+func (s *shard) out() bool    { return !s.there && !s.mine && s.offers > 0 }
+func (s *shard) queued() bool { return s.out() && !s.taken }
 
 const (
 	// A shard counts as late when it takes so many times as long as its neighbours
@@ -39,7 +42,10 @@ const (
 	lateLeast = time.Second
 	// lateUnknown is when a shard is late that nothing can be compared with.
 	lateUnknown = 30 * time.Second
-	// maxOffers is how often a shard is offered before its conductor makes it.
+	// slowLeast is how long a shard must yet take here to be offered while it is made:
+	// a faster worker that is idle may be through with it before.
+	slowLeast = 2 * time.Second
+	// maxOffers is how often a shard is offered at most.
 	maxOffers = 3
 )
 
@@ -48,6 +54,7 @@ type standing struct {
 	now    time.Time
 	urgent bool
 	idle   bool          // no slide waits on the queue: somebody may have nothing to do
+	dry    bool          // the queue had nothing when it was asked: what is queued is lost
 	patch  time.Duration // what a patch of this slide takes; 0: not known
 	first  int           // the shard to begin with
 	shards []shard
@@ -73,37 +80,58 @@ func (s *standing) late(i int) bool {
 	return s.now.Sub(s.shards[i].since) > bound
 }
 
+// remains returns how long a shard that is made here will take yet, by how it went; 0
+// where nothing is known.
+func (s *standing) remains(i int) time.Duration {
+	sh := &s.shards[i]
+	if !sh.mine || sh.told == 0 {
+		return 0
+	}
+	return s.now.Sub(sh.begun) / time.Duration(sh.told) * time.Duration(sh.Len()-sh.told)
+}
+
 // offer returns the shards to be offered to others now: while slides wait on the
 // queue, none, because every worker has enough to do and a slide is read best in one
 // place; of an urgent one, or when nothing waits, all that nobody is at but the one
-// that this worker takes next, and those that are late, again.
+// that this worker takes next. When others have begun all of these: what is made here,
+// once, for workers that are faster, and those that are late, again.
 func (s *standing) offer() []int {
 	if !s.urgent && !s.idle {
 		return nil
 	}
 	var out []int
-	busy := slices.ContainsFunc(s.shards, func(sh shard) bool { return sh.mine })
+	busy, waits := false, false
+	for i := range s.shards {
+		busy = busy || s.shards[i].mine
+		waits = waits || s.shards[i].free() || s.shards[i].queued()
+	}
 	for i, sh := range s.each {
 		switch {
 		case sh.free() && !busy:
 			busy = true
-		case sh.free(), (sh.mine || sh.out()) && sh.offers < maxOffers && s.late(i):
+		case sh.free():
+			out = append(out, i)
+		case waits:
+		case sh.mine && sh.offers == 0 && s.remains(i) > slowLeast,
+			(sh.mine || sh.out()) && sh.offers < maxOffers && s.late(i):
 			out = append(out, i)
 		}
 	}
 	return out
 }
 
-// next returns the shard that this worker makes next: one that nobody is at, else one
-// that is late elsewhere; ok is false where there is none.
+// next returns the shard that this worker makes next: one that nobody is at, one whose
+// offer was lost, or one that is late elsewhere; ok is false where there is none.
 func (s *standing) next() (i int, ok bool) {
+	waits := false
 	for i, sh := range s.each {
-		if sh.free() {
+		if sh.free() || s.dry && sh.queued() {
 			return i, true
 		}
+		waits = waits || sh.queued()
 	}
 	for i, sh := range s.each {
-		if sh.out() && s.late(i) {
+		if !waits && sh.out() && s.late(i) {
 			return i, true
 		}
 	}

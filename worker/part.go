@@ -26,7 +26,8 @@ type partJob struct {
 	FormatVersion int         `json:"format_version"`
 	Task          cohort.Task `json:"task"` // whose slide it is, to ask whether it is wanted yet
 	SHA256        string      `json:"sha256"`
-	Key           string      `json:"key"` // where the rows belong
+	Key           string      `json:"key"`       // where the rows belong
+	RemainsS      float64     `json:"remains_s"` // what its conductor needs for it yet; 0: nobody is at it
 	Level0        wsi.Size    `json:"level0"`
 	MPP           wsi.MPP     `json:"mpp"`
 	Patch         wsi.Size    `json:"patch"`
@@ -60,15 +61,15 @@ func (w *Worker) tellPart(t cohort.Task, what, key string) {
 	}
 }
 
-// partJob returns the job of a shard that was offered so often before. The caller
-// holds mu.
-func (c *conductor) partJob(i, offers int) queue.Job {
+// partJob returns the job of a shard, which takes so long yet where it is made here.
+// The caller holds mu.
+func (c *conductor) partJob(i int, remains time.Duration) queue.Job {
 	t := c.job.task
 	t.Slide.Name = "" // whoever helps has no need of it
 	sh := c.shards[i]
 	g := detect.Part(c.survey.Grid(), sh.From, sh.To)
 	data, err := json.Marshal(partJob{
-		FormatVersion: partVersion, Task: t, SHA256: c.src.sha256, Key: sh.key,
+		FormatVersion: partVersion, Task: t, SHA256: c.src.sha256, Key: sh.key, RemainsS: remains.Seconds(),
 		Level0: g.Slide, MPP: g.MPP, Patch: g.Patch, Stride: g.Stride, Cols: g.Cols, Rows: g.Rows, Cells: packCells(g),
 	})
 	if err != nil {
@@ -80,7 +81,7 @@ func (c *conductor) partJob(i, offers int) queue.Job {
 	}
 	// Another offer has another name: the queue drops a name that it knows.
 	digest := sh.key[len(rowsPrefix):]
-	id := fmt.Sprintf("%s-%.16s-%s-%d", t.SlideID, digest, c.job.id, offers)
+	id := fmt.Sprintf("%s-%.16s-%s-%d", t.SlideID, digest, c.job.id, sh.offers)
 	return queue.Job{ID: id, Lane: lane, Data: data}
 }
 
@@ -117,8 +118,8 @@ func (w *Worker) part(ctx context.Context, l *queue.Lease) {
 	case ctx.Err() != nil:
 		end = partReturned
 		w.told(log, l.Return(after))
-	case errors.Is(err, errForeign) && l.Attempt < w.cfg.Attempts:
-		end = partForeign // somebody else may have its model
+	case (errors.Is(err, errForeign) || errors.Is(err, errSlower)) && l.Attempt < w.cfg.Attempts:
+		end = partLeft // somebody else may have its model, or be faster
 		w.told(log, l.Again(after, w.cfg.Pause))
 	case retries(err) && l.Attempt < w.cfg.Attempts:
 		end = partAgain
@@ -139,6 +140,9 @@ func (w *Worker) doPart(ctx context.Context, l *queue.Lease, log *slog.Logger) (
 		return "", err
 	}
 	t := p.Task
+	if r := p.RemainsS; r > 0 && !w.faster(g.Len(), r) {
+		return "", errSlower
+	}
 	if over, err := w.desk.Over(ctx, t); over || err != nil {
 		return partOver, ofStore(err)
 	}
@@ -165,6 +169,24 @@ func (w *Worker) doPart(ctx context.Context, l *queue.Lease, log *slog.Logger) (
 		return partOver, nil
 	}
 	return partScored, err
+}
+
+var errSlower = fault.New(fault.Busy, "its conductor is through with it before")
+
+// faster reports whether this worker would be through with so many patches well
+// before somebody who needs so many seconds yet.
+func (w *Worker) faster(patches int, remainS float64) bool {
+	return w.perPatch().Seconds()*float64(patches) < 0.8*remainS // also where nothing is known
+}
+
+// perPatch is what a patch of one shard more would take now, beside what is being
+// scored; 0 where nothing was measured.
+func (w *Worker) perPatch() time.Duration {
+	rate := w.pace.rate()
+	if rate <= 0 {
+		return 0
+	}
+	return time.Duration(float64(w.share.walking()+1) / rate * float64(time.Second))
 }
 
 // errMade stops the making of a shard whose rows are in the store.
@@ -204,11 +226,6 @@ func (w *Worker) makePart(ctx context.Context, p partJob, g *wsi.Grid) error {
 
 // made is what this worker made of a shard.
 func (w *Worker) made(key string, patches int, values []float32, took, spent time.Duration) *shardRows {
-	each := took / time.Duration(max(patches, 1))
-	if before := time.Duration(w.usual.Load()); before > 0 {
-		each = (3*before + each) / 4
-	}
-	w.usual.Store(int64(each))
 	w.metrics.shardTook.Observe(took.Seconds())
 	return &shardRows{rowsHeader{
 		Key: key, Patches: patches, Outputs: w.model.Detect.Outputs,

@@ -14,8 +14,14 @@ import (
 // urgent, so that it is begun at once.
 var (
 	everything = []queue.Lane{queue.UrgentPart, queue.Urgent, queue.Routine, queue.RoutinePart}
+	wholeOnes  = []queue.Lane{queue.UrgentPart, queue.Urgent, queue.Routine}
 	urgentOnly = []queue.Lane{queue.UrgentPart, queue.Urgent}
 )
+
+// partSlots is how many slots take routine parts: one that reads while another is
+// scored. More of them would share the engine, each would take longer, and in the end
+// all of them would be late.
+const partSlots = 2
 
 // parts returns the lanes of parts among those.
 func parts(lanes []queue.Lane) []queue.Lane {
@@ -41,7 +47,11 @@ func (s *slots) resize(n int) {
 	for len(s.stop) < n {
 		ctx, stop := context.WithCancel(s.ctx)
 		s.stop = append(s.stop, stop)
-		s.wg.Go(func() { s.w.serve(s.ctx, ctx, everything) })
+		lanes := everything
+		if len(s.stop) > partSlots {
+			lanes = wholeOnes
+		}
+		s.wg.Go(func() { s.w.serve(s.ctx, ctx, lanes) })
 	}
 	for last := len(s.stop) - 1; len(s.stop) > n; last-- {
 		s.stop[last]()

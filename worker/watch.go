@@ -65,7 +65,7 @@ func (c *conductor) look(ctx context.Context) error {
 			sh.asked = now
 			read = append(read, i)
 		case what == partBegun && !sh.mine: // maybe offered by the conductor before us
-			sh.since, sh.asked, sh.offers = now, now, max(sh.offers, 1)
+			sh.since, sh.asked, sh.offers, sh.taken = now, now, max(sh.offers, 1), true
 		}
 		delete(c.said, sh.key)
 	}
@@ -104,7 +104,7 @@ func (c *conductor) offer(ctx context.Context) {
 	out := s.offer()
 	jobs := make([]queue.Job, 0, len(out))
 	for _, i := range out {
-		jobs = append(jobs, c.partJob(i, c.shards[i].offers))
+		jobs = append(jobs, c.partJob(i, s.remains(i)))
 	}
 	c.mu.Unlock()
 	if len(jobs) == 0 {
@@ -118,6 +118,7 @@ func (c *conductor) offer(ctx context.Context) {
 	c.w.metrics.offers.WithLabelValues(string(jobs[0].Lane)).Add(float64(len(jobs)))
 	now := time.Now()
 	c.mu.Lock()
+	c.dry = false
 	for _, i := range out {
 		c.shards[i].offers++
 		c.shards[i].since, c.shards[i].asked = now, now
@@ -131,6 +132,9 @@ func (c *conductor) help(ctx context.Context) error {
 	take, stop := context.WithTimeout(ctx, lookEvery)
 	defer stop()
 	l, err := c.w.queue.Take(take, c.job.parts...)
+	c.mu.Lock()
+	c.dry = err != nil
+	c.mu.Unlock()
 	if err != nil {
 		if take.Err() == nil {
 			c.log.Warn("take a shard of another", "error", err)

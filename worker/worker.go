@@ -156,7 +156,6 @@ type Worker struct {
 	foreign sync.Once // jobs of another version were told of
 	slots   atomic.Int64
 	jobs    atomic.Int64 // begun
-	usual   atomic.Int64 // nanoseconds a patch, of the last shards
 	patches atomic.Int64
 	away    atomic.Int64 // when the store was, the last time: nanoseconds since 1970
 	pace    pace
