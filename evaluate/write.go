@@ -48,7 +48,7 @@ func (e *Evaluation) Write(dir string, rows []Prediction) error {
 		files = append(files, file{c.name + ".svg", c.SVG()}, file{c.name + ".png", png})
 	}
 	files = append(files, file{JSONFile, append(text, '\n')})
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MakeDir(dir, 0o777); err != nil {
 		return fault.New(fault.Unavailable, "write an evaluation: %w", err)
 	}
 	staged := make([]string, 0, len(files))

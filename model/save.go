@@ -24,7 +24,7 @@ func (b *Bundle) Save(dir string) error {
 }
 
 func (b *Bundle) save(dir string) (err error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MakeDir(dir, 0o777); err != nil {
 		return err
 	}
 	temps := map[string]string{} // file to where it lies until all are there
@@ -50,7 +50,15 @@ func (b *Bundle) save(dir string) (err error) {
 	if err := os.Remove(filepath.Join(dir, CardFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	if err := disk.Sync(dir); err != nil { // after a power cut, too
+		return err
+	}
 	for _, name := range names {
+		if name == CardFile { // the last
+			if err := disk.Sync(dir); err != nil {
+				return err
+			}
+		}
 		if err := os.Rename(temps[name], filepath.Join(dir, name)); err != nil {
 			return err
 		}

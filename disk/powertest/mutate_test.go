@@ -27,7 +27,7 @@ const allSyncs = "" // no overlay
 func TestEverySyncInTheCodeIsAskedFor(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	must(t, err)
-	for _, room := range []string{"disk", "blob", "report"} {
+	for _, room := range []string{"disk", "blob", "report", "model", "evaluate"} {
 		if out, err := pull(t, root, room, allSyncs); err != nil {
 			t.Fatalf("with all syncs, too, the tests of %s fail:\n%s", room, out)
 		}
