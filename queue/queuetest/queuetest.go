@@ -413,7 +413,9 @@ func refused(t *testing.T, open Open) {
 	} {
 		wantKind(t, q.Put(t.Context(), job(queue.Routine, "good"), j), fault.Invalid)
 	}
-	_, err := q.Take(t.Context(), queue.Urgent, "fast")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	_, err := q.Take(ctx, queue.Urgent, "fast")
 	wantKind(t, err, fault.Invalid)
 	for _, topic := range []string{"", ".", "a.", "a b", "a.*", "a.>"} {
 		wantKind(t, q.Tell(topic, nil), fault.Invalid)
