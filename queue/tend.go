@@ -6,7 +6,12 @@ import (
 	"time"
 )
 
-const tendEvery = 2 * time.Second
+// A row is looked at so often, and made anew when it was found wanting so many times
+// in a row: a server that is starved of time tells of jobs before it can give them.
+const (
+	tendEvery = 2 * time.Second
+	tendTimes = 3
+)
 
 // tend looks for rows of the queue inside this process that hold jobs which nobody is
 // given: their bits turned on the disk. The server counts such a job for ever and
@@ -20,6 +25,7 @@ func (q *Queue) tend() {
 		<-q.closing
 		cancel()
 	}()
+	wanting := map[*row]int{} // how often, one after the other
 	tick := time.NewTicker(tendEvery)
 	defer tick.Stop()
 	for {
@@ -30,21 +36,26 @@ func (q *Queue) tend() {
 		}
 		for _, l := range q.lanes {
 			for _, r := range l.rows {
-				if err := q.tendRow(ctx, r); err != nil && ctx.Err() == nil {
+				found, err := r.ghosts(ctx)
+				if err == nil && found > 0 {
+					if wanting[r]++; wanting[r] < tendTimes {
+						continue
+					}
+					err = q.renew(ctx, r, found)
+				}
+				if err != nil && ctx.Err() == nil {
 					q.log.Debug("look for unreadable jobs", "row", r.name, "error", err)
 				}
+				wanting[r] = 0
 			}
 		}
 	}
 }
 
-func (q *Queue) tendRow(ctx context.Context, r *row) error {
+// renew makes a row anew of which so many jobs cannot be read.
+func (q *Queue) renew(ctx context.Context, r *row, found uint64) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	found, err := r.ghosts(ctx)
-	if err != nil || found == 0 {
-		return err
-	}
 	// The consumer says that it has nothing more to give. It is asked all the same.
 	given, err := r.consumer.FetchNoWait(1)
 	if err != nil {
