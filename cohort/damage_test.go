@@ -82,8 +82,10 @@ func TestADamagedEndIsNoEnd(t *testing.T) {
 	eventually(t, l, m.ID, [5]int{2, 0, 1, 0, 0})
 	work(t, w, l, m.ID, [5]int{0, 0, 3, 0, 0})
 	over(t, w, m.ID)
-	if is, _ := blob.Exists(t.Context(), w.store, fmt.Sprintf("cohorts/%s/ends/0.1.json", m.ID)); !is {
-		t.Error("the slide has no second end")
+	for _, name := range []string{"ends/0.1.json", "voids/0.json"} {
+		if is, err := blob.Exists(t.Context(), w.store, "cohorts/"+m.ID+"/"+name); !is || err != nil {
+			t.Errorf("%s is not there: %v", name, err)
+		}
 	}
 	// The damaged one never counts again, not even where it can be read by now.
 	flip(t, w, endKey(m.ID, 0))
