@@ -28,7 +28,7 @@ func cuts() int {
 	if n, err := strconv.Atoi(os.Getenv("BCC_CUTS")); err == nil {
 		return n
 	}
-	return 3
+	return 2
 }
 
 // machine is what one machine has below a folder.

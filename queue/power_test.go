@@ -24,7 +24,7 @@ func cuts() int {
 	if n, err := strconv.Atoi(os.Getenv("BCC_CUTS")); err == nil {
 		return n
 	}
-	return 6
+	return 4
 }
 
 // promised is a job that Put acknowledged.
