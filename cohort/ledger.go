@@ -214,7 +214,7 @@ func (l *Ledger) summary(b *book, o *outlook) Summary {
 		Submitted: b.Submitted, Deadline: b.Deadline, RetryOf: b.RetryOf,
 		State: b.state(), Counts: b.counts, Patches: b.patches,
 		Forecast: l.forecast(b, o), Cost: l.priced(b.spent),
-		Degraded: append([]string{}, b.words...),
+		Degraded: append(l.unserved(b), b.words...),
 	}
 }
 

@@ -68,6 +68,7 @@ type WorkerState struct {
 	Degraded    []string  `json:"degraded"`
 	Version     string    `json:"version"`
 	Model       string    `json:"model"` // name and version
+	ModelSHA256 string    `json:"model_sha256"`
 }
 
 // A worker that says nothing for workerGone is not there any more; of more than

@@ -69,17 +69,22 @@ func (h *held) Again(ctx context.Context, after time.Duration) error {
 	if h.ended() {
 		return h.lost()
 	}
-	if after <= 0 {
-		if err := h.say(ctx, "-NAK"); err != nil {
-			return err
-		}
-		h.q.wake(h.row, 0)
-		return nil
-	}
-	return h.say(ctx, fmt.Sprintf(`-NAK {"delay":%d}`, after.Nanoseconds()))
+	return h.free(ctx, after)
 }
 
-func (h *held) Return(ctx context.Context) error {
+// free has the job given to others, after a while where that is above 0.
+func (h *held) free(ctx context.Context, after time.Duration) error {
+	if after > 0 {
+		return h.say(ctx, fmt.Sprintf(`-NAK {"delay":%d}`, after.Nanoseconds()))
+	}
+	if err := h.say(ctx, "-NAK"); err != nil {
+		return err
+	}
+	h.q.wake(h.row, 0)
+	return nil
+}
+
+func (h *held) Return(ctx context.Context, after time.Duration) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.ended() {
@@ -91,11 +96,7 @@ func (h *held) Return(ctx context.Context) error {
 	if _, err := h.q.js.Publish(ctx, h.note, []byte(strconv.Itoa(h.returns+1))); err != nil {
 		return unavailable(err, fmt.Sprintf("note the return of job %s", h.id))
 	}
-	if err := h.say(ctx, "-NAK"); err != nil {
-		return err
-	}
-	h.q.wake(h.row, 0)
-	return nil
+	return h.free(ctx, after)
 }
 
 // ended reports whether the time of the lease is over by either clock.

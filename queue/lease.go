@@ -11,7 +11,7 @@ import (
 type Lease struct {
 	Job
 	// Attempt counts from 1 how often the job was taken, without those times when it
-	// was handed back by Return. After a crash of the server within a tenth of a second
+	// was handed back by Return or Later. After a crash of the server within a tenth of a second
 	// of a Take that Take may not be counted.
 	Attempt int
 
@@ -23,7 +23,7 @@ type Holder interface {
 	Beat(ctx context.Context) error
 	Done(ctx context.Context) error
 	Again(ctx context.Context, after time.Duration) error
-	Return(ctx context.Context) error
+	Return(ctx context.Context, after time.Duration) error
 }
 
 // NewLease makes a lease of a job: for queues, ours and those of tests.
@@ -48,4 +48,10 @@ func (l *Lease) Again(ctx context.Context, after time.Duration) error {
 
 // Return hands the job back to whoever asks first; this attempt does not count. It
 // comes before all that were never taken.
-func (l *Lease) Return(ctx context.Context) error { return l.holder.Return(ctx) }
+func (l *Lease) Return(ctx context.Context) error { return l.holder.Return(ctx, 0) }
+
+// Later is Return for a job that nobody shall be given for a while: whoever took it is
+// not the one for it, and others who are not shall not do the same at once.
+func (l *Lease) Later(ctx context.Context, after time.Duration) error {
+	return l.holder.Return(ctx, after)
+}

@@ -173,7 +173,7 @@ func (b *bubble) took(m cohort.Manifest) time.Duration {
 func TestFastAndSlowWorkersShareASlideToItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ slides, patches int }{
-		"many slides": {30, 800}, "one large slide": {1, 24_000},
+		"many slides": {60, 800}, "one large slide": {1, 48_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -200,10 +200,13 @@ func TestIdleWorkersTakePartInASlide(t *testing.T) {
 }
 
 // mortal is a queue of a worker that can be killed: from then on nothing that the
-// worker says arrives, and its leases end by themselves.
+// worker says arrives.
 type mortal struct {
 	*queue.Queue
 	dead atomic.Bool
+
+	mu   sync.Mutex
+	held []*queue.Lease
 }
 
 func (m *mortal) Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, error) {
@@ -215,6 +218,9 @@ func (m *mortal) Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, e
 	if err != nil {
 		return nil, err
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.held = append(m.held, l)
 	return queue.NewLease(l.Job, l.Attempt, mortalLease{m, l}), nil
 }
 
@@ -236,19 +242,19 @@ func (h mortalLease) Beat(ctx context.Context) error {
 func (h mortalLease) Done(ctx context.Context) error {
 	return h.say(func() error { return h.l.Done(ctx) })
 }
-func (h mortalLease) Return(ctx context.Context) error {
-	return h.say(func() error { return h.l.Return(ctx) })
+func (h mortalLease) Return(ctx context.Context, after time.Duration) error {
+	return h.say(func() error { return h.l.Later(ctx, after) })
 }
 func (h mortalLease) Again(ctx context.Context, d time.Duration) error {
 	return h.say(func() error { return h.l.Again(ctx, d) })
 }
 
-// startMortal runs a worker until kill is called.
+// startMortal runs a worker until kill is called, which ends its leases too.
 func (w *world) startMortal(t *testing.T, change ...func(*worker.Config)) (kill func()) {
 	t.Helper()
 	m := &mortal{Queue: w.queue}
 	cfg := worker.DefaultConfig()
-	cfg.Lease, cfg.Pause, cfg.Scratch = 300*time.Millisecond, time.Millisecond, t.TempDir()
+	cfg.Pause, cfg.Scratch = time.Millisecond, t.TempDir()
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -259,14 +265,22 @@ func (w *world) startMortal(t *testing.T, change ...func(*worker.Config)) (kill 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = wk.Run(ctx) }()
-	kill = func() { m.dead.Store(true); cancel(); <-done }
+	kill = func() {
+		m.dead.Store(true)
+		cancel()
+		<-done
+		for _, l := range m.held {
+			_ = l.Again(context.Background(), 0) // NotFound: it was done before
+		}
+		m.held = nil
+	}
 	t.Cleanup(kill)
 	return kill
 }
 
 func TestAKilledWorkerLosesOnlyTheShardsInItsHand(t *testing.T) {
 	t.Parallel()
-	w := newWorldOf(t, 300*time.Millisecond)
+	w := newWorld(t)
 	var scored atomic.Int64
 	var gate atomic.Bool
 	gate.Store(true)
@@ -283,7 +297,7 @@ func TestAKilledWorkerLosesOnlyTheShardsInItsHand(t *testing.T) {
 	until(t, "four shards are kept", func() bool { return len(w.kept(t)) >= 4 })
 	kill()
 	gate.Store(false)
-	w.start(t, inShards, func(c *worker.Config) { c.Lease = 300 * time.Millisecond })
+	w.start(t, inShards, oneSlot)
 	s := w.wait(t, m, 0)
 	same(t, "after a kill", files(t, w, s), quiet(t, slide))
 	// Two runners were at one shard, maybe; its batches, and what they did at the gate.

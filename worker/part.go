@@ -176,7 +176,11 @@ var errSlower = fault.New(fault.Busy, "its conductor is through with it before")
 // faster reports whether this worker would be through with so many patches well
 // before somebody who needs so many seconds yet.
 func (w *Worker) faster(patches int, remainS float64) bool {
-	return w.perPatch().Seconds()*float64(patches) < 0.8*remainS // also where nothing is known
+	each := w.perPatch()
+	if each == 0 { // nothing is known: there is nothing to lose where nothing is scored
+		return w.share.walking() == 0
+	}
+	return each.Seconds()*float64(patches) < 0.8*remainS
 }
 
 // perPatch is what a patch of one shard more would take now, beside what is being

@@ -122,6 +122,12 @@ func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 		w.away.Store(0) // the store was asked, and answered
 	}
 	switch {
+	case err == nil && t.Model != "" && t.Model != w.model.Detect.Model.SHA256: // others may have it
+		w.otherModel.Do(func() {
+			log.Warn("slides that were submitted for another model are left to workers that have it", "model_sha256", t.Model)
+		})
+		w.desk.Back(t)
+		w.told(log, l.Later(after, foreignPauses*w.cfg.Pause))
 	case err == nil:
 		return t, true
 	case errors.Is(err, cohort.ErrOver):
@@ -133,7 +139,7 @@ func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 		w.told(log, l.Return(after))
 	case fault.Of(err) == fault.Unsupported: // others may be of its version
 		w.foreign.Do(func() { log.Error("jobs of another version are left to workers that read them", "error", err) })
-		w.told(log, l.Again(after, foreignPause))
+		w.told(log, l.Later(after, foreignPauses*w.cfg.Pause))
 	default:
 		log.Error("a job that cannot be read is dropped", "error", err)
 		w.told(log, l.Done(after))
@@ -141,9 +147,9 @@ func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 	return t, false
 }
 
-// foreignPause is how long a job rests that a worker of another version took. It is
-// long, because it counts as an attempt.
-const foreignPause = 5 * time.Minute
+// foreignPauses is how many of Config.Pause a job rests that a worker of another
+// version or with another model took: long enough for it to get to what is its own.
+const foreignPauses = 8
 
 // await lets some time go by, less than the lease, because the store is away.
 func (w *Worker) await(ctx context.Context, log *slog.Logger, err error) {

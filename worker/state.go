@@ -23,7 +23,7 @@ func (w *Worker) State() cohort.WorkerState {
 		Started: w.started, Seen: time.Now().UTC(),
 		Degraded: append([]string{}, w.model.words()...),
 		Version:  w.model.Detect.Program.Version,
-		Model:    w.model.Detect.Model.Name + " " + w.model.Detect.Model.Version,
+		Model:    w.model.Detect.Model.Name + " " + w.model.Detect.Model.Version, ModelSHA256: w.model.Detect.Model.SHA256,
 	}
 	if w.cfg.RSS != nil {
 		s.RSSBytes = w.cfg.RSS()

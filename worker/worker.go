@@ -154,11 +154,13 @@ type Worker struct {
 	share   share     // who gets the worker's time
 	waits   waiting   // what waits on the queue
 	foreign sync.Once // jobs of another version were told of
-	slots   atomic.Int64
-	jobs    atomic.Int64 // begun
-	patches atomic.Int64
-	away    atomic.Int64 // when the store was, the last time: nanoseconds since 1970
-	pace    pace
+
+	otherModel sync.Once // jobs for another model were told of
+	slots      atomic.Int64
+	jobs       atomic.Int64 // begun
+	patches    atomic.Int64
+	away       atomic.Int64 // when the store was, the last time: nanoseconds since 1970
+	pace       pace
 
 	mu      sync.Mutex
 	walks   map[*walk]struct{}

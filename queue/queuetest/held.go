@@ -63,8 +63,13 @@ func (h *held) Again(ctx context.Context, after time.Duration) error {
 	return h.free(ctx, "again", func(w *waiter) { w.until = time.Now().Add(after) })
 }
 
-func (h *held) Return(ctx context.Context) error {
-	return h.free(ctx, "return", func(w *waiter) { w.returned, w.until = w.returned+1, time.Time{} })
+func (h *held) Return(ctx context.Context, after time.Duration) error {
+	return h.free(ctx, "return", func(w *waiter) {
+		w.returned, w.until = w.returned+1, time.Time{}
+		if after > 0 {
+			w.until = time.Now().Add(after)
+		}
+	})
 }
 
 func (h *held) free(ctx context.Context, what string, how func(*waiter)) error {

@@ -165,7 +165,7 @@ func (m *Memory) Take(ctx context.Context, lanes ...queue.Lane) (*queue.Lease, e
 		case h != nil: // it is on its way to the taker; one that has gone meanwhile hands it back
 			sleep(context.WithoutCancel(ctx), late)
 			if err := ctx.Err(); err != nil {
-				h.Return(context.WithoutCancel(ctx))
+				h.Return(context.WithoutCancel(ctx), 0)
 				return nil, err
 			}
 			return queue.NewLease(h.job, h.attempt, h), nil

@@ -266,6 +266,16 @@ func returned(t *testing.T, open Open) {
 	if l = take(t, q); l.ID != "a" || l.Attempt != 2 {
 		t.Fatalf("took %s attempt %d, want a attempt 2 still", l.ID, l.Attempt)
 	}
+	const rest = 300 * time.Millisecond
+	begun := time.Now()
+	ok(t, l.Later(t.Context(), rest))
+	other := take(t, q)
+	if l = take(t, q); other.ID != "b" || l.ID != "a" || l.Attempt != 2 {
+		t.Fatalf("took %s, then %s attempt %d, want b, then a attempt 2", other.ID, l.ID, l.Attempt)
+	}
+	if took := time.Since(begun); took < rest {
+		t.Errorf("a job that was to come after %v came after %v", rest, took)
+	}
 }
 
 func again(t *testing.T, open Open) {

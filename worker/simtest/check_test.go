@@ -3,6 +3,7 @@ package simtest
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"strings"
@@ -29,6 +30,32 @@ func (f *fleet) written(op, key string, data []byte) {
 		f.bad("%s of %s, which is the truth", op, key)
 	case parts[0] == "results" && parts[2] == "result.json" && op != "delete":
 		f.same(key, data)
+	case parts[0] == "cohorts" && (parts[2] == "ends" || parts[2] == "cancelled.json"):
+		f.mu.Lock()
+		f.ends[key] = time.Now()
+		f.mu.Unlock()
+	}
+}
+
+// told looks at what is told: nobody begins what came to its end some time ago.
+func (f *fleet) told(topic string, data []byte) {
+	parts := strings.Split(topic, ".")
+	if parts[0] != "cohort" || parts[2] != "begun" {
+		return
+	}
+	var word struct {
+		Index int `json:"i"`
+	}
+	if err := json.Unmarshal(data, &word); err != nil {
+		f.bad("%s: %v", topic, err)
+	}
+	for _, key := range []string{endKey(parts[1], word.Index), "cohorts/" + parts[1] + "/cancelled.json"} {
+		f.mu.Lock()
+		at, is := f.ends[key]
+		f.mu.Unlock()
+		if ago := time.Since(at); is && ago > knowing {
+			f.bad("%.5s slide %d is begun %v after its end", parts[1], word.Index, ago)
+		}
 	}
 }
 
@@ -212,7 +239,7 @@ func (f *fleet) final() {
 	f.store.set(func(s *storage) { s.calm = true })
 	n := &node{name: "fresh"}
 	cfg := cohort.DefaultConfig()
-	cfg.Store, cfg.Queue = storeLink{n, f.store}, queueLink{n, f.queue}
+	cfg.Store, cfg.Queue = storeLink{n, f.store}, queueLink{n, f.queue, f.told}
 	l, err := cohort.Open(context.Background(), cfg)
 	if err != nil {
 		f.bad("open a ledger in the end: %v", err)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"bcc/blob"
 	"bcc/blob/blobtest"
 	"bcc/cohort"
 	"bcc/detect"
@@ -40,6 +41,7 @@ type fleet struct {
 	wanted  int                  // cohorts that are not taken yet
 	ending  map[string]time.Time // when somebody began to cancel a cohort
 	struck  map[string]bool      // who was told that it is
+	ends    map[string]time.Time // when ends and cancellings were written, by key
 	log     []string
 	wrong   []string
 }
@@ -63,7 +65,7 @@ func newFleet(p *plan, scratch string) *fleet {
 		shelf:   map[string]truth{},
 		seen:    seen{},
 		workers: make([]*workerNode, len(p.workers)), servers: make([]*serverNode, p.servers),
-		taken: map[string]*order{}, ending: map[string]time.Time{}, struck: map[string]bool{}, wanted: len(p.cohorts),
+		ends: map[string]time.Time{}, taken: map[string]*order{}, ending: map[string]time.Time{}, struck: map[string]bool{}, wanted: len(p.cohorts),
 	}
 	f.store = &storage{Memory: blobtest.NewMemory(), watch: f.written, rand: p.rand, slow: p.slow, refuse: p.refuse, unheard: p.unheard}
 	f.ctx, f.stop = context.WithCancel(context.Background())
@@ -180,16 +182,19 @@ func (f *fleet) happens(e event) {
 	}
 }
 
-// rot flips a bit of a finished shard.
+// rot flips a bit of the shard that was finished last: of those of slides that are over
+// nobody reads again.
 func (f *fleet) rot(nth int) {
-	var keys []string
+	var last blob.Info
 	for info := range f.store.Memory.List(f.ctx, "patches/") {
-		keys = append(keys, info.Key)
+		if info.Modified.After(last.Modified) {
+			last = info
+		}
 	}
-	if len(keys) == 0 {
+	if last.Key == "" {
 		return
 	}
-	key := keys[nth%len(keys)]
+	key := last.Key
 	data, _ := f.store.Bytes(key)
 	data = bytes.Clone(data)
 	data[(nth*37)%len(data)] ^= 1 << (nth % 8)
@@ -216,7 +221,7 @@ func (f *fleet) startWorker(i int) {
 	l := &looker{patch: f.plan.workers[i].patch, f: f, n: &n.node}
 	m := worker.Model{Detect: detect.DefaultConfig(32, 1), Examine: l.examine, Runners: 1}
 	m.Detect.Outputs, m.Detect.Model = 1, report.Model{Name: "stub", SHA256: "f00d"}
-	store, q := storeLink{&n.node, f.store}, queueLink{&n.node, f.queue}
+	store, q := storeLink{&n.node, f.store}, queueLink{&n.node, f.queue, f.told}
 	w, err := worker.New(cfg, m, store, q, cohort.NewDesk(store, q), nil)
 	if err != nil {
 		f.bad("start a worker: %v", err)
@@ -254,7 +259,7 @@ func (f *fleet) openServer(i int) {
 		n := &serverNode{}
 		n.name = fmt.Sprint("s", i)
 		cfg := cohort.DefaultConfig()
-		cfg.Store, cfg.Queue = storeLink{&n.node, f.store}, queueLink{&n.node, f.queue}
+		cfg.Store, cfg.Queue = storeLink{&n.node, f.store}, queueLink{&n.node, f.queue, f.told}
 		cfg.Rescan, cfg.Silence = 5*time.Second, lease
 		var err error
 		if n.ledger, err = cohort.Open(f.ctx, cfg); err == nil {

@@ -64,7 +64,8 @@ func (n *node) reach(ctx context.Context) error {
 // queueLink is a node's way to the queue.
 type queueLink struct {
 	*node
-	q *queuetest.Memory
+	q     *queuetest.Memory
+	watch func(topic string, data []byte) // of what is told
 }
 
 func (l queueLink) Put(ctx context.Context, jobs ...queue.Job) error {
@@ -100,6 +101,7 @@ func (l queueLink) Tell(topic string, data []byte) error {
 	if l.dead.Load() || l.cut.Load() {
 		return nil
 	}
+	l.watch(topic, data)
 	return l.q.Tell(topic, data)
 }
 
@@ -138,9 +140,9 @@ func (h held) Again(ctx context.Context, after time.Duration) error {
 	return h.l.call(ctx, func() error { return h.lease.Again(ctx, after) })
 }
 
-func (h held) Return(ctx context.Context) error {
+func (h held) Return(ctx context.Context, after time.Duration) error {
 	h.l.holds(h.lease.ID, false)
-	return h.l.call(ctx, func() error { return h.lease.Return(ctx) })
+	return h.l.call(ctx, func() error { return h.lease.Later(ctx, after) })
 }
 
 // storage is the store that all share, and how it is at the moment.
