@@ -19,7 +19,15 @@ type Manifest struct {
 	Row           int        `json:"row,omitempty"`      // of the queue: cohorts in different rows take turns
 	RetryOf       string     `json:"retry_of,omitempty"` // the cohort whose slides are tried once more
 	Model         string     `json:"model,omitempty"`    // SHA-256 of the bundle that looks at it; empty: any
+	Order         *Order     `json:"order,omitempty"`    // under which it may be submitted again
 	Slides        []Slide    `json:"slides"`
+}
+
+// Order makes a submission one that can be repeated: whoever did not hear the answer
+// submits it again, also to another server, and gets the cohort that there is.
+type Order struct {
+	Key  string `json:"key"`  // SHA-256 of owner and key: nobody gets another's cohort
+	Body string `json:"body"` // SHA-256 of what was asked for
 }
 
 // Slide is one slide of a manifest. Its identity is SlideID(manifest ID, index).

@@ -26,6 +26,16 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 	if err := m.validate(l.cfg.MaxSlides, now); err != nil {
 		return Manifest{}, err
 	}
+	if m.Order != nil {
+		before, id, err := l.ordered(ctx, m.Order)
+		if err != nil {
+			return Manifest{}, err
+		}
+		if before != nil {
+			return *before, nil
+		}
+		m.ID = id
+	}
 	m.Slides = slices.Clone(m.Slides)
 	l.mu.Lock()
 	m.Row = l.row(m.Priority)
@@ -38,6 +48,16 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 		return Manifest{}, err
 	}
 	err := l.shelf.create(ctx, manifestKey(m.ID), m)
+	if exists(err) && m.Order != nil { // it came twice in this moment, or our answer was lost; requeue puts its jobs
+		before, _, err := l.ordered(ctx, m.Order)
+		if err == nil && before == nil {
+			err = ErrOtherOrder // withdrawn meanwhile
+		}
+		if err != nil {
+			return Manifest{}, err
+		}
+		return *before, nil
+	}
 	if err == nil && time.Now().Round(0).Sub(now.Round(0)) > submitWithin/2 { // this machine slept: the mark may have been taken for a leftover
 		err = l.mark(ctx, m.ID)
 	}

@@ -3,17 +3,20 @@ package server
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"sync"
 	"time"
 
+	"bcc/cohort"
 	"bcc/fault"
 )
 
 // repeats keep what was submitted under an Idempotency-Key, so that a client that
 // did not hear the answer can ask again without doing the work twice. They last for
-// repeatKept while this process runs; at most maxRepeats are kept.
+// repeatKept while this process runs; at most maxRepeats are kept. What outlives the
+// process is the cohort's Order.
 type repeats struct {
 	mu   sync.Mutex
 	kept map[string]*repeat
@@ -46,6 +49,28 @@ func repeatKey(c *call) (string, error) {
 	return c.who.ID + "\x00" + key, nil
 }
 
+// errOtherOrder is the answer where a key is used for something else.
+var errOtherOrder = refuse(http.StatusUnprocessableEntity, "take a new key for another cohort", "this Idempotency-Key came with another body before")
+
+// orderOf returns what the ledger knows a repeated submission by, also after this
+// process has ended. Nil: the client gave no key.
+func orderOf(c *call, m cohort.Manifest) (*cohort.Order, error) {
+	key, err := repeatKey(c)
+	if err != nil || key == "" {
+		return nil, err
+	}
+	body, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return &cohort.Order{Key: hexSum([]byte(key)), Body: hexSum(body)}, nil
+}
+
+func hexSum(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
 // do submits what a client asks for, or returns the cohort that was made under the key
 // before.
 func (r *repeats) do(ctx context.Context, key string, what any, submit func() (string, error)) (id string, again bool, err error) {
@@ -71,7 +96,7 @@ func (r *repeats) do(ctx context.Context, key string, what any, submit func() (s
 			return "", false, errGone
 		}
 		if other.body != sum {
-			return "", false, refuse(http.StatusUnprocessableEntity, "take a new key for another cohort", "this Idempotency-Key came with another body before")
+			return "", false, errOtherOrder
 		}
 		if other.id != "" {
 			return other.id, true, nil

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -118,11 +119,18 @@ func (s *Server) uploaded(ctx context.Context, owner, sha string) (u upload, err
 
 // submit hands a cohort to the ledger, in the caller's name.
 func (s *Server) submit(c *call, m cohort.Manifest) (cohort.Manifest, error) {
-	m.Owner, m.Model = c.who.ID, s.cfg.Model.SHA256
+	order, err := orderOf(c, m)
+	if err != nil {
+		return m, err
+	}
+	m.Owner, m.Model, m.Order = c.who.ID, s.cfg.Model.SHA256, order
 	for i := range m.Slides {
 		m.Slides[i].Parameters = over(m.Slides[i].Parameters, s.cfg.Settings)
 	}
-	m, err := s.cfg.Ledger.Submit(c.Context(), m)
+	m, err = s.cfg.Ledger.Submit(c.Context(), m)
+	if errors.Is(err, cohort.ErrOtherOrder) {
+		return m, errOtherOrder
+	}
 	if err != nil {
 		return m, err
 	}
