@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
@@ -15,13 +16,18 @@ import (
 )
 
 // isolateFlag says whether slides are decoded in processes of their own.
-type isolateFlag struct{ on bool }
+type isolateFlag struct {
+	on       bool
+	patience time.Duration
+}
 
 // register adds the flag. Commands that run for days, on slides that anybody sends,
 // have it on where the system can do it.
 func (f *isolateFlag) register(fs *pflag.FlagSet, on bool) {
 	fs.BoolVar(&f.on, "isolate", on && runtime.GOOS == "linux",
 		"decode slides in processes of their own, with bounded memory and time and no network: a slide that crashes or hangs its decoder stops nothing else")
+	fs.DurationVar(&f.patience, "isolate-patience", isolate.DefaultConfig().Patience, "how long such a process may be silent before its slide is given up")
+	_ = fs.MarkHidden("isolate-patience") // for tests
 }
 
 // isolated is the pool behind a walk's Open.
@@ -46,7 +52,7 @@ func (f isolateFlag) open(w *detect.Walk, log *slog.Logger, registry prometheus.
 	if log != nil {
 		cfg.Logger = log
 	}
-	cfg.Registerer = registry
+	cfg.Registerer, cfg.Patience = registry, f.patience
 	pool, err := isolate.NewPool(cfg)
 	if err != nil {
 		return isolated{}, err
