@@ -384,6 +384,52 @@ func TestAFailedUploadInPartsIsFreed(t *testing.T) {
 	}
 }
 
+func TestPartsOfAKilledWriterAreFreedByTheNext(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	killed := b.open(t)
+	began, once := make(chan struct{}), sync.Once{}
+	ctx, kill := context.WithCancel(t.Context())
+	b.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.Method == http.MethodPut && r.URL.Query().Get("partNumber") == "2":
+			io.Copy(io.Discard, r.Body) // the context ends with the client only when the body was read
+			once.Do(func() { close(began) })
+			<-r.Context().Done()
+			return true
+		case r.Method == http.MethodDelete: // the dead free nothing
+			panic(http.ErrAbortHandler)
+		}
+		return false
+	})
+	done := make(chan error, 1)
+	go func() { done <- killed.Put(ctx, "slides/a", bytes.NewReader(blobtest.Bytes(1, 12<<20))) }()
+	<-began
+	kill()
+	<-done
+	b.intercept(func(http.ResponseWriter, *http.Request) bool { return false })
+	if n := b.unfinished(t); n != 1 {
+		t.Fatalf("%d unfinished uploads are left by a killed writer, want 1", n)
+	}
+	if err := b.open(t).Put(t.Context(), "slides/a", bytes.NewReader(blobtest.Bytes(1, 12<<20))); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.unfinished(t); n != 0 {
+		t.Errorf("%d unfinished uploads are left after the next writer", n)
+	}
+}
+
+// unfinished is how many uploads in parts the bucket keeps.
+func (b *bucket) unfinished(t *testing.T) int {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	b.handler.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/slides?uploads", nil))
+	if answer.Code != http.StatusOK {
+		t.Fatal(answer.Body)
+	}
+	return strings.Count(answer.Body.String(), "<UploadId>")
+}
+
 func TestAServerMayTakeItsTimeToJoinParts(t *testing.T) {
 	t.Parallel()
 	b := newBucket(t)

@@ -136,12 +136,14 @@ func (s *S3Store) upload(ctx context.Context, up *upload, next func() (io.ReadSe
 		return err
 	}
 	if err = s.parts(ctx, up, first, n, next); err == nil {
-		err = s.settle(ctx, up, s.complete(ctx, up))
+		err = s.complete(ctx, up)
 	}
-	if err != nil {
+	if err = s.settle(ctx, up, err); err != nil {
 		s.abort(ctx, up)
+		return err
 	}
-	return err
+	s.sweep(ctx, up)
+	return nil
 }
 
 func (u *upload) operation() string {
@@ -232,8 +234,40 @@ func (s *S3Store) settle(ctx context.Context, up *upload, err error) error {
 	return err
 }
 
-// abort frees the parts of an upload that failed. What it cannot free, the bucket's
-// own rule for unfinished uploads does.
+// sweepFor bounds what sweep takes of a writer's time while the server is in trouble.
+const sweepFor = 10 * time.Second
+
+// sweep frees the parts of other uploads of the object: of writers that were killed on
+// their way, or that nobody heard when they ended theirs. One that lives is told that
+// its upload is over, and finds the object there when it tries again.
+func (s *S3Store) sweep(ctx context.Context, up *upload) {
+	ctx, cancel := context.WithTimeout(ctx, sweepFor)
+	defer cancel()
+	for ctx.Err() == nil {
+		err := s.do(ctx, "sweep", up.key, 0, func(ctx context.Context) error {
+			out, err := s.client.ListMultipartUploads(ctx, &s3.ListMultipartUploadsInput{Bucket: &s.cfg.Bucket, Prefix: aws.String(s.name(up.key))})
+			if err != nil {
+				return err
+			}
+			for _, other := range out.Uploads {
+				if aws.ToString(other.Key) != s.name(up.key) || aws.ToString(other.UploadId) == up.id {
+					continue
+				}
+				_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{Bucket: &s.cfg.Bucket, Key: other.Key, UploadId: other.UploadId})
+				if err != nil && fault.Of(s3Error(err)) != fault.NotFound {
+					return err
+				}
+			}
+			return nil
+		})
+		if fault.Of(err) != fault.Unavailable || fault.HintOf(err) != "" {
+			return // done, or this server or these credentials cannot: then the bucket's rule does
+		}
+	}
+}
+
+// abort frees the parts of an upload that failed. What it cannot free, the next writer
+// of the object does, or the bucket's own rule for unfinished uploads.
 func (s *S3Store) abort(ctx context.Context, up *upload) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
