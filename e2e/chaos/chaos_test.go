@@ -39,7 +39,8 @@ type scenario struct {
 	workers  int
 	nodes    int // of the queue
 	cohorts  int
-	faults   int           // at least; each kind comes once before any comes again
+	faults   int           // each kind comes once before any comes again
+	long     int           // of faults, those that last longer than a lease
 	pause    time.Duration // between two faults, on average
 	lasts    time.Duration // of a fault that lasts, on average
 	patience time.Duration // after the last fault, until every slide must have ended
@@ -50,7 +51,7 @@ type scenario struct {
 func TestChaos(t *testing.T) {
 	run(t, scenario{
 		slides: 200, poison: 10, damaged: 4, workers: 6, nodes: 3, cohorts: 5,
-		faults: 60, pause: 3 * time.Second, lasts: 4 * time.Second, patience: 10 * time.Minute, model: "resnet18-slim",
+		faults: 60, long: 8, pause: 3 * time.Second, lasts: 4 * time.Second, patience: 10 * time.Minute, model: "resnet18-slim",
 		sizes: []share{{60, "1800x1400"}, {50, "4000x3000"}, {40, "6000x5000"}, {36, "9000x8000"}, {10, "14000x12000"}, {4, "26000x24000"}},
 	})
 }
@@ -58,7 +59,7 @@ func TestChaos(t *testing.T) {
 func TestChaosShort(t *testing.T) {
 	run(t, scenario{
 		slides: 24, poison: 2, damaged: 1, workers: 3, nodes: 3, cohorts: 4,
-		faults: 14, pause: 800 * time.Millisecond, lasts: 2 * time.Second, patience: 3 * time.Minute, model: "resnet18-slim",
+		faults: 14, long: 2, pause: 800 * time.Millisecond, lasts: 2 * time.Second, patience: 3 * time.Minute, model: "resnet18-slim",
 		sizes: []share{{4, "1800x1400"}, {8, "4000x3000"}, {8, "6000x5000"}, {4, "12000x10000"}},
 	})
 }

@@ -67,6 +67,7 @@ func newFleet(t *testing.T, d *diary, tools tools, s scenario, seed uint64) *fle
 		tools.bcc, "serve", "--addr", f.server.base[len("http://"):], "--data", f.server.data, "--workers", "0",
 		"--limit-minute", "0", "--limit-day", "0", "--limit-patches-day", "0",
 	}, common(f.queue.url(), f.store.url)...)...)
+	f.server.process.ready = " serves http"
 	for i := range s.workers {
 		name := fmt.Sprint("worker-", i)
 		scratch := d.path("scratch", name)
@@ -81,7 +82,9 @@ func newFleet(t *testing.T, d *diary, tools tools, s scenario, seed uint64) *fle
 		if i == faraway {
 			line = f.network.wrap(line)
 		}
-		f.workers = append(f.workers, newProcess(d, name, env, line...))
+		w := newProcess(d, name, env, line...)
+		w.ready = "works with model"
+		f.workers = append(f.workers, w)
 		f.scratch = append(f.scratch, scratch)
 	}
 	return f

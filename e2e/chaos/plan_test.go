@@ -70,12 +70,19 @@ func plan(seed uint64, s scenario) []fault {
 		add(k)
 	}
 	often := []kind{killWorker, killWorker, killWorker, killNode, killServer, failStore, stopWorker}
-	for len(all) < s.faults {
+	for long := 2; len(all) < s.faults; {
+		k := killWorker
 		if n := dice.IntN(len(often) + len(kinds)); n < len(often) {
-			add(often[n])
+			k = often[n]
 		} else {
-			add(kinds[n-len(often)])
+			k = kinds[n-len(often)]
 		}
+		if k == cutNetwork || k == freeze {
+			if long++; long > s.long {
+				k = killWorker
+			}
+		}
+		add(k)
 	}
 	return all
 }

@@ -5,6 +5,7 @@ package chaos
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -48,8 +49,9 @@ type process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // of cmd
 	told  bool          // that it is to end
-	since time.Time
-	early []string // ends that nobody asked for
+	begun int64         // where the log of this start begins
+	ready string        // what it says in its log when it is; empty: nothing
+	early []string      // ends that nobody asked for
 }
 
 func newProcess(d *diary, name string, env []string, line ...string) *process {
@@ -66,6 +68,9 @@ func (p *process) start() error {
 	}
 	defer out.Close()
 	fmt.Fprintf(out, "\n---- %s started %s\n", p.name, time.Now().UTC().Format("15:04:05.000"))
+	if p.begun, err = out.Seek(0, io.SeekEnd); err != nil {
+		return err
+	}
 	cmd := exec.Command(p.line[0], p.line[1:]...)
 	cmd.Stdout, cmd.Stderr, cmd.Env = out, out, append(os.Environ(), p.env...)
 	// A test that is killed takes its processes along.
@@ -74,15 +79,23 @@ func (p *process) start() error {
 		return fmt.Errorf("start %s: %w", p.name, err)
 	}
 	ended := make(chan struct{})
-	p.cmd, p.ended, p.told, p.since = cmd, ended, false, time.Now()
+	p.cmd, p.ended, p.told = cmd, ended, false
 	go func() {
 		defer close(ended)
 		err := cmd.Wait()
 		p.mu.Lock()
-		defer p.mu.Unlock()
-		if !p.told {
+		told, gaveUp := p.told, cmd.ProcessState.ExitCode() == unavailable && !p.isReady()
+		if !told && !gaveUp {
 			p.early = append(p.early, fmt.Sprintf("%s ended by itself: %v", p.name, err))
-			p.d.note("%s ended by itself: %v", p.name, err)
+		}
+		p.mu.Unlock()
+		if told {
+			return
+		}
+		p.d.note("%s ended by itself: %v", p.name, err)
+		if gaveUp { // as what it needs is away for long: whoever supervises it starts it again
+			time.Sleep(time.Second)
+			p.revive(cmd)
 		}
 	}()
 	return nil
@@ -104,9 +117,21 @@ func (p *process) signal(s syscall.Signal, ends bool) chan struct{} {
 
 func (p *process) kill() { <-p.signal(syscall.SIGKILL, true) }
 
-// interrupted is the exit code of a program that is stopped before it was ready; in its
-// first moments the signal itself ends it.
-const interrupted = 130
+// unavailable is the exit code of a program that did not reach what it needs.
+const unavailable = 7
+
+// revive starts the program again, unless somebody else has.
+func (p *process) revive(dead *exec.Cmd) {
+	p.mu.Lock()
+	again := p.cmd == dead && !p.told
+	p.mu.Unlock()
+	if !again {
+		return
+	}
+	if err := p.start(); err != nil {
+		p.d.note("%v", err)
+	}
+}
 
 // stop asks it to end and reports whether it did so in time, with exit code 0.
 func (p *process) stop(within time.Duration) error {
@@ -116,24 +141,30 @@ func (p *process) stop(within time.Duration) error {
 		p.kill()
 		return fmt.Errorf("%s did not stop within %v of SIGTERM", p.name, within)
 	}
-	if p.cmd == nil || p.cmd.ProcessState.ExitCode() == 0 {
-		return nil
-	}
-	code, young := p.cmd.ProcessState.ExitCode(), time.Since(p.since) < 30*time.Second
-	if !young || code != interrupted && code != -1 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.cmd != nil && p.cmd.ProcessState.ExitCode() != 0 && p.isReady() { // before that it may end in any way
 		return fmt.Errorf("%s, stopped: %v", p.name, p.cmd.ProcessState)
 	}
 	return nil
 }
 
-// works reports, as nil, that a worker has said in its log that it works.
+// works reports, as nil, that it has said since it was started that it is ready.
 func (p *process) works() error {
-	b, err := os.ReadFile(p.log)
-	if err != nil {
-		return err
-	}
-	if !bytes.Contains(b, []byte("works with model")) {
-		return fmt.Errorf("%s does not work yet: %s", p.name, p.log)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isReady() {
+		return fmt.Errorf("%s is not ready yet: %s", p.name, p.log)
 	}
 	return nil
+}
+
+func (p *process) isReady() bool {
+	f, err := os.Open(p.log)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.NewSectionReader(f, p.begun, 1<<30))
+	return err == nil && bytes.Contains(b, []byte(p.ready))
 }
