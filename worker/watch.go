@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"bcc/queue"
@@ -164,6 +163,10 @@ func (c *conductor) ours(data []byte) (i int, ok bool) {
 	if json.Unmarshal(data, &p) != nil {
 		return 0, false
 	}
-	i = slices.IndexFunc(c.shards, func(s shard) bool { return s.key == p.Key }) // keys do not change
-	return i, i >= 0
+	for i := range c.shards {
+		if c.shards[i].key == p.Key { // keys do not change: no lock
+			return i, true
+		}
+	}
+	return 0, false
 }
