@@ -108,6 +108,9 @@ func run(t *testing.T, s scenario) {
 	if err := c.wait(ctx); err != nil {
 		t.Errorf("not every slide ended: %v", err)
 	}
+	if err := until(t.Context(), 3*lease, func() error { return c.idle(t.Context()) }); err != nil {
+		t.Errorf("work goes on for nobody: %v", err)
+	}
 	stopAccount()
 	for _, wrong := range <-account {
 		t.Error(wrong)
