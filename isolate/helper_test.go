@@ -1,3 +1,5 @@
+//go:build linux
+
 package isolate_test
 
 import (
@@ -101,7 +103,7 @@ func do(deed string) {
 	case "chat":
 		_, _ = unix.Write(3, bytes.Repeat([]byte{0xff}, 64))
 	case "hang up":
-		_ = unix.Close(3)
+		_ = unix.Shutdown(3, unix.SHUT_WR)
 		time.Sleep(time.Hour)
 	case "connect":
 		_, err := net.Dial("tcp", "127.0.0.1:1")
@@ -152,6 +154,9 @@ func config(deed ...string) isolate.Config {
 		panic(err)
 	}
 	cfg.Command = append([]string{exe, asChild}, deed...)
+	if race {
+		cfg.Memory = 1 << 50
+	}
 	return cfg
 }
 

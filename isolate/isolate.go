@@ -5,10 +5,10 @@
 // process does, with the same bytes. It knows no formats and runs no model.
 //
 //	    this process                              child (bcc decode)
-//	Pool ── starts, keeps warm, ends ───────────► limits.go: what it may
-//	Slide ── asks ────── socket (wire.go) ──────► child.go: opens, reads
-//	  ▲   ◄─ patches ─── shared memory (window) ─ childpatches.go
-//	watch.go: how long it may be silent           childbytes.go: the slide's bytes
+//	Pool ── starts, keeps warm, ends ───────────► confine, filter: what it may
+//	Slide ── asks ────── socket (wire.go) ──────► main, decode: opens, reads
+//	  ▲   ◄─ patches ─── shared memory (window) ─ pace: patches as they are read
+//	watch.go: how long it may be silent           asking: the slide's bytes
 //
 // What a child may use is bounded by the kernel: memory, processor time, files of no
 // bytes, no network, no other program (docs/isolation.md). Bytes of a slide that is a
