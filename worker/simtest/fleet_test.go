@@ -179,6 +179,8 @@ func (f *fleet) happens(e event) {
 		again(func() { f.queue.Misbehave(f.trouble) })
 	case bitRot:
 		f.rot(e.who)
+	case repair:
+		f.wg.Go(func() { f.repair(e.who) })
 	}
 }
 
@@ -200,6 +202,19 @@ func (f *fleet) rot(nth int) {
 	data[(nth*37)%len(data)] ^= 1 << (nth % 8)
 	f.store.Memory.Put(f.ctx, key, bytes.NewReader(data))
 	f.note("%s is damaged", key)
+}
+
+// repair has a server look through the store, while all goes on.
+func (f *fleet) repair(nth int) {
+	s := f.server(nth)
+	if s == nil {
+		return
+	}
+	r, err := s.ledger.Repair(f.ctx)
+	f.note("repaired: %+v, %v", r, err)
+	if f.steady && (r.Reopened > 0 || r.Slides > 0 || len(r.Lost) > 0 || r.Results.Damaged > 0 || r.Patches.Damaged > 0 || r.Records.Damaged > 0) {
+		f.bad("repaired what was whole: %+v", r)
+	}
 }
 
 // peace ends all trouble.
@@ -261,6 +276,7 @@ func (f *fleet) openServer(i int) {
 		cfg := cohort.DefaultConfig()
 		cfg.Store, cfg.Queue = storeLink{&n.node, f.store}, queueLink{&n.node, f.queue, f.told}
 		cfg.Rescan, cfg.Silence = 5*time.Second, lease
+		cfg.Check = func(ctx context.Context, key string) error { return worker.CheckRows(ctx, cfg.Store, key) }
 		var err error
 		if n.ledger, err = cohort.Open(f.ctx, cfg); err == nil {
 			f.mu.Lock()

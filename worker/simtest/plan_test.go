@@ -71,15 +71,16 @@ const (
 	storeAway   kind = "store away"
 	deaf        kind = "words lost"
 	bitRot      kind = "a bit flips"
+	repair      kind = "repaired"
 )
 
 // kinds are all there are; the first are those of a steady run.
 var kinds = []kind{
-	killWorker, killWorker, drainWorker, drainWorker, killServer, closeServer, deaf,
+	killWorker, killWorker, drainWorker, drainWorker, killServer, closeServer, deaf, repair,
 	cutWorker, queueDown, queueLost, queueFreed, storeAway, bitRot,
 }
 
-const steadyKinds = 7
+const steadyKinds = 8
 
 func newPlan(seed uint64) *plan {
 	r := rand.New(rand.NewPCG(seed, 0xbcc))
