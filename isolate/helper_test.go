@@ -103,7 +103,7 @@ func do(deed string) {
 	case "chat":
 		_, _ = unix.Write(3, bytes.Repeat([]byte{0xff}, 64))
 	case "hang up":
-		_ = unix.Shutdown(3, unix.SHUT_WR)
+		_ = unix.Close(3) // its other goroutines may see that first, and end it
 		time.Sleep(time.Hour)
 	case "connect":
 		_, err := net.Dial("tcp", "127.0.0.1:1")
