@@ -39,7 +39,10 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	}
 	e := s.judge.engine
 	s.degraded = append(s.degraded, e.Degraded)
-	m := e.workerModel(s.judge, gauges)
+	m, err := e.workerModel(s.judge, gauges)
+	if err != nil {
+		return err
+	}
 	cfg := worker.DefaultConfig()
 	cfg.Jobs, cfg.Scratch = f.jobs, filepath.Join(s.data, "scratch")
 	cfg.Pressure = func() time.Duration { return s.ledger.Load().Drain }

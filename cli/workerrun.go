@@ -17,6 +17,7 @@ import (
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/fetch"
+	"bcc/native/ort"
 	"bcc/queue"
 	"bcc/resources"
 	"bcc/telemetry"
@@ -107,10 +108,26 @@ func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writ
 		cfg.Jobs = f.slots
 	}
 	cfg.RSS, cfg.Logger, cfg.Registerer = w.rss, w.log, w.registry
-	m := e.workerModel(w.judge, telemetry.NewGauges(w.registry, w.rss))
-	var err error
+	cfg.Engine, cfg.Memory = e.Busy, w.memory
+	if at, err := blob.Parse(f.store); err == nil && at.Bucket != "" {
+		cfg.Readers = max(remoteReaders, cores)
+	}
+	m, err := e.workerModel(w.judge, telemetry.NewGauges(w.registry, w.rss))
+	if err != nil {
+		return err
+	}
 	w.worker, err = worker.New(cfg, m, w.store, w.queue, cohort.NewDesk(w.store, w.queue), w.fetcher)
 	return err
+}
+
+// remoteReaders is how many goroutines read a slide of object storage: each waits some
+// ten milliseconds for its bytes, and takes no core meanwhile.
+const remoteReaders = 8
+
+// memory is how much of this machine's is used, and how much it has.
+func (w *labourer) memory() (used, limit uint64) {
+	s := w.machine.Latest()
+	return s.MemoryUsed, s.MemoryTotal
 }
 
 // rss is the memory of this process, in bytes, as it was a moment ago.
@@ -170,9 +187,11 @@ func (w *labourer) close() error {
 }
 
 // workerModel is the running engine as workers know it.
-func (e *engine) workerModel(j *judge, gauges *telemetry.Gauges) worker.Model {
+func (e *engine) workerModel(j *judge, gauges *telemetry.Gauges) (worker.Model, error) {
+	rows, err := j.bundle.RowsDigest()
 	return worker.Model{
+		Rows:   rows + " by ONNX Runtime " + ort.Version(), // another one's last digits may differ
 		Detect: j.cfg, Scorer: timed{e, gauges}, Urgent: timed{e.Urgent(), gauges}, Runners: len(e.runners),
 		Devices: strings.Split(e.devices(), ","), Degraded: e.Degraded,
-	}
+	}, err
 }

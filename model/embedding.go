@@ -36,10 +36,26 @@ func (b *Bundle) EncoderDigest() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return b.outputDigest(name), nil
+}
+
+// RowsDigest is the SHA-256, in hex, of all that the network's outputs for a patch
+// depend on but the slide: EncoderDigest where slides are judged by embeddings, the
+// same of the output that says how likely BCC is where they are judged by patches.
+func (b *Bundle) RowsDigest() (string, error) {
+	if b.Card.Kind == PatchClassifier {
+		return b.outputDigest(b.Card.Output.Name), nil
+	}
+	return b.EncoderDigest()
+}
+
+// outputDigest is the digest of an output of the network and of how a patch becomes
+// its input.
+func (b *Bundle) outputDigest(name string) string {
 	c := &b.Card
 	mean, std := c.Normalization()
 	return sum(fmt.Appendf(nil, "network %s\noutput %q\ninput %d px of %v um, %s\nmean %v\nstd %v\n",
-		sum(b.ONNX), name, c.InputPx(), c.InputMPP(), c.Input.Layout, mean, std)), nil
+		sum(b.ONNX), name, c.InputPx(), c.InputMPP(), c.Input.Layout, mean, std))
 }
 
 // embedding returns the output of model.onnx that is a patch's embedding.

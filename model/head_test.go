@@ -86,6 +86,10 @@ func TestItsEncoderDigestStaysWhileEmbeddingsDo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		rows, err := b.RowsDigest()
+		if err != nil || (rows == d) != (kind != model.PatchClassifier) {
+			t.Errorf("a %s has the rows' digest %.8s, the encoder's %.8s: %v", kind, rows, d, err)
+		}
 		return d
 	}
 	none := map[string][]byte{}
