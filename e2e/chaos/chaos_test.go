@@ -108,8 +108,8 @@ func run(t *testing.T, s scenario) {
 	if err := c.wait(ctx); err != nil {
 		t.Errorf("not every slide ended: %v", err)
 	}
-	if err := until(t.Context(), 3*lease, func() error { return c.idle(t.Context()) }); err != nil {
-		t.Errorf("work goes on for nobody: %v", err)
+	if err := until(t.Context(), 3*lease, f.queue.empty); err != nil {
+		t.Errorf("what is over lies on the queue: %v", err)
 	}
 	stopAccount()
 	for _, wrong := range <-account {

@@ -230,23 +230,6 @@ func (c *client) open(ctx context.Context) (open []string, err error) {
 	return open, nil
 }
 
-// idle reports, as nil, that the queue is empty.
-func (c *client) idle(ctx context.Context) error {
-	var m struct {
-		Backlog struct {
-			Waiting int `json:"slides_waiting"`
-			Running int `json:"slides_running"`
-		}
-	}
-	if err := c.call(ctx, "GET", "/machine", "", nil, &m); err != nil {
-		return err
-	}
-	if m.Backlog.Waiting+m.Backlog.Running > 0 {
-		return fmt.Errorf("on the queue: %+v", m.Backlog)
-	}
-	return nil
-}
-
 // account returns every cohort with its slides.
 func (c *client) account(t *testing.T) map[string]cohort {
 	t.Helper()

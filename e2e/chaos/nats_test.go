@@ -4,6 +4,7 @@ package chaos
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -86,6 +87,45 @@ func (c *cluster) url() string {
 		all = append(all, fmt.Sprintf("nats://%s:%d", c.host, port))
 	}
 	return strings.Join(all, ",")
+}
+
+// empty reports, as nil, that no slide waits or is leased on any server. Part jobs may:
+// they are hints, which vanish by themselves.
+func (c *cluster) empty() error {
+	for i, port := range c.watch {
+		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/jsz?accounts=true&streams=true", port))
+		if err != nil {
+			return err
+		}
+		var said struct {
+			Accounts []struct {
+				Streams []struct {
+					Name  string
+					State struct{ Messages int }
+				} `json:"stream_detail"`
+			} `json:"account_details"`
+		}
+		err = json.NewDecoder(res.Body).Decode(&said)
+		res.Body.Close()
+		if err != nil {
+			return err
+		}
+		streams := 0
+		for _, a := range said.Accounts {
+			for _, s := range a.Streams {
+				if !strings.HasPrefix(s.Name, "BCC_URGENT_") && !strings.HasPrefix(s.Name, "BCC_ROUTINE_") || strings.HasSuffix(s.Name, "_PART") {
+					continue
+				}
+				if streams++; s.State.Messages > 0 {
+					return fmt.Errorf("%s: %d jobs in %s", c.nodes[i].name, s.State.Messages, s.Name)
+				}
+			}
+		}
+		if streams == 0 {
+			return fmt.Errorf("%s has none of our streams", c.nodes[i].name)
+		}
+	}
+	return nil
 }
 
 func ask(url string) error {
