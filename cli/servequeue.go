@@ -11,9 +11,9 @@ import (
 
 // openQueue opens the queue in the data folder, or joins one elsewhere.
 func (s *service) openQueue(ctx context.Context, f *serveFlags) (err error) {
-	in := queue.Config{URL: f.queue, Patience: f.patience, Logger: s.log, Registerer: s.registry}
+	in := queue.Config{URL: f.queue, Patience: f.patience, Token: queueToken(), Logger: s.log, Registerer: s.registry}
 	if f.queue == "" {
-		in.Dir, in.Listen, in.Token = s.queueDir(), f.queueListen, queueToken()
+		in.Dir, in.Listen = s.queueDir(), f.queueListen
 	}
 	s.queue, err = queue.Open(ctx, in)
 	return err

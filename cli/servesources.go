@@ -51,7 +51,8 @@ func (f *sourceFlags) fetcher(maxBytes int64, registry prometheus.Registerer) (*
 	return fetch.New(cfg)
 }
 
-// queueToken is what workers elsewhere must know to join the queue of a server.
+// queueToken is what workers elsewhere must know to join the queue of a server, and
+// what is shown to a queue whose address holds none.
 func queueToken() string { return os.Getenv("BCC_QUEUE_TOKEN") }
 
 // Credentials of object storage come from the environment only: arguments are read by

@@ -46,7 +46,7 @@ The first Ctrl-C or SIGTERM makes it drain: it takes nothing new, and hands back
 what it has begun; what is finished of a slide stays finished. It may be killed at any
 moment: others go on where it stopped when its leases end, within half a minute.`,
 		Example: `  bcc worker --queue nats://queue.example.org:4222 --store s3://slides/bcc
-  bcc worker --queue nats://TOKEN@10.0.0.5:4222 --store /mnt/shared/bcc/store --jobs 4`,
+  BCC_QUEUE_TOKEN=… bcc worker --queue nats://10.0.0.5:4222 --store /mnt/shared/bcc/store --jobs 4`,
 		Args: none,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), cmd.Flags(), std) },
 	}
@@ -56,7 +56,7 @@ moment: others go on where it stopped when its leases end, within half a minute.
 
 func (f *workerFlags) registerWorker(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&f.queue, "queue", "", "nats://host:port of the queue, several servers with commas; nats://TOKEN@host:port where it asks for a token")
+	fs.StringVar(&f.queue, "queue", "", "nats://host:port of the queue, several servers with commas; the token that it asks for: BCC_QUEUE_TOKEN")
 	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: s3://bucket/prefix, or a folder that all share")
 	f.register(fs)

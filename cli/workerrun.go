@@ -78,7 +78,7 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 	if err := reach(ctx, w.store, f.store, w.log); err != nil {
 		return nil, err
 	}
-	in := queue.Config{URL: f.queue, Patience: f.patience, Logger: w.log, Registerer: w.registry}
+	in := queue.Config{URL: f.queue, Token: queueToken(), Patience: f.patience, Logger: w.log, Registerer: w.registry}
 	if w.queue, err = queue.Open(ctx, in); err != nil {
 		return nil, err
 	}

@@ -21,7 +21,8 @@ type Config struct {
 	// Listen lets other machines join the queue of this process: host:port, port -1
 	// for any free one. Default: nobody.
 	Listen string
-	// Token is asked of whoever joins by Listen (nats://TOKEN@host:port). It must be
+	// Token is asked of whoever joins by Listen, and shown to the server at URL where
+	// that address holds none (nats://TOKEN@host:port). With Listen it must be
 	// set unless Listen is a loopback address.
 	Token string
 

@@ -72,11 +72,11 @@ func (q *Queue) connect() (*nats.Conn, error) {
 			q.log.Warn("queue connection", "err", err)
 		}),
 	}
+	if q.cfg.Token != "" {
+		options = append(options, nats.Token(q.cfg.Token)) // an address that holds one goes before it
+	}
 	if q.local != nil {
 		options = append(options, nats.InProcessServer(q.local))
-		if q.cfg.Token != "" {
-			options = append(options, nats.Token(q.cfg.Token))
-		}
 		conn, err := nats.Connect("", options...)
 		if err != nil {
 			return nil, unavailable(err, "join the queue in this process")
