@@ -24,6 +24,7 @@ import (
 	"bcc/report"
 	"bcc/resources"
 	"bcc/server"
+	"bcc/slide"
 	"bcc/telemetry"
 	"bcc/wsi"
 )
@@ -36,16 +37,17 @@ type service struct {
 	data     string
 	unlock   func()
 
-	access  *access
-	judge   *judge // its engine is nil without workers in this process
-	store   blob.Store
-	queue   *queue.Queue
-	ledger  *cohort.Ledger
-	workers []runner
-	looker  server.Looker
-	fetcher *fetch.Fetcher
-	machine *resources.Sampler
-	audit   *os.File
+	access   *access
+	judge    *judge   // its engine is nil without workers in this process
+	decoders isolated // of slides, where there is no engine that has them
+	store    blob.Store
+	queue    *queue.Queue
+	ledger   *cohort.Ledger
+	workers  []runner
+	looker   server.Looker
+	fetcher  *fetch.Fetcher
+	machine  *resources.Sampler
+	audit    *os.File
 
 	sides    []func(context.Context) error // what runs beside: counts, samples, sends later
 	degraded []func() []string             // who knows what is not as it should be
@@ -185,7 +187,7 @@ func (s *service) openServer(f *serveFlags, set *pflag.FlagSet) (err error) {
 	cfg.Settings = f.settings(set)
 	cfg.Plan = s.plan
 	cfg.Machine, cfg.Degraded = s.readMachine, s.words
-	cfg.Slide.Codecs = c.Slide.Codecs
+	cfg.Slide.Codecs, cfg.Open = c.Slide.Codecs, viewed(c.Open)
 	cfg.Resample = c.Patch.Resample
 	cfg.Registry, cfg.Logger, cfg.Audit, cfg.Version = s.registry, s.log, s.audit, s.version
 	cfg.Incoming = filepath.Join(s.data, "incoming")
@@ -198,6 +200,20 @@ func (s *service) openServer(f *serveFlags, set *pflag.FlagSet) (err error) {
 	}
 	s.server, err = server.New(cfg)
 	return err
+}
+
+// viewed opens slides for viewers as walks have them opened. Nil: in this process.
+func viewed(open detect.OpenFunc) func(context.Context, io.ReaderAt, int64, slide.Config) (server.Pixels, error) {
+	if open == nil {
+		return nil
+	}
+	return func(ctx context.Context, r io.ReaderAt, size int64, cfg slide.Config) (server.Pixels, error) {
+		s, err := open(ctx, detect.Source{ReaderAt: r, Size: size}, cfg)
+		if err != nil {
+			return nil, err // not a typed nil in an interface
+		}
+		return s, nil
+	}
 }
 
 // plan finds the patches of a slide anew, as a result with those parameters had them.

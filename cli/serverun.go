@@ -84,6 +84,7 @@ func (s *service) close() error {
 	if s.judge != nil && s.judge.engine != nil {
 		part("engine", s.judge.engine.Close()) // the workers and the looker that call it have ended
 	}
+	part("decoders", s.decoders.Close()) // whoever looked at slides has gone
 	if s.fetcher != nil {
 		part("allowed folders", s.fetcher.Close()) // the workers read from them
 	}

@@ -29,8 +29,11 @@ var (
 // large ones do.
 func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Writer) error {
 	gauges := telemetry.NewGauges(s.registry, s.rss)
-	if f.workers == 0 {
-		return nil
+	if f.workers == 0 { // slides are opened all the same, for viewers
+		var err error
+		s.decoders, err = f.isolate.open(&s.judge.cfg.Walk, s.log, s.registry)
+		s.degraded = append(s.degraded, s.decoders.Degraded)
+		return err
 	}
 	engine := f.engineFlags
 	engine.spare, engine.log, engine.registry = true, s.log, s.registry

@@ -13,6 +13,7 @@ import (
 	"bcc/auth"
 	"bcc/blob"
 	"bcc/cohort"
+	"bcc/deepzoom"
 	"bcc/fault"
 	"bcc/model"
 	"bcc/report"
@@ -52,6 +53,12 @@ type Fetcher interface {
 	Check(ctx context.Context, address string) error
 }
 
+// Pixels is an open slide that tiles are made of: slide.Slide.
+type Pixels interface {
+	deepzoom.Source
+	Close() error
+}
+
 // Planner finds the patches of a slide anew, as a result with those parameters had
 // them, each with its share of tissue: detect.Plan.
 type Planner func(ctx context.Context, file io.ReaderAt, bytes int64, p report.Parameters) (*wsi.Grid, error)
@@ -69,10 +76,12 @@ type Config struct {
 	// Settings are what a slide is looked at with where its client says nothing: those
 	// of this server's command line, so that workers elsewhere need not know them.
 	Settings cohort.Parameters
-	Plan     Planner                                              // says how much of a large slide's patches is tissue; nil: nobody knows
-	Machine  func() Machine                                       // what this machine has and uses; nil: unknown
-	Degraded func() []string                                      // what is not as it should be, in words; nil: nothing
-	Workers  int                                                  // wanted, for /machine
+	Plan     Planner         // says how much of a large slide's patches is tissue; nil: nobody knows
+	Machine  func() Machine  // what this machine has and uses; nil: unknown
+	Degraded func() []string // what is not as it should be, in words; nil: nothing
+	Workers  int             // wanted, for /machine
+	// Open opens slides for viewers. Default nil: in this process.
+	Open     func(ctx context.Context, r io.ReaderAt, size int64, cfg slide.Config) (Pixels, error)
 	Slide    slide.Config                                         // codecs, for headers and tiles
 	Resample func(dst, src []byte, srcW, srcH int, x, y wsi.Taps) // for tiles; nil: wsi.Resample, a tenth as fast as native/pixel
 	Registry *prometheus.Registry

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 type shelf struct {
 	store  blob.Store
 	config slide.Config
+	opens  func(ctx context.Context, r io.ReaderAt, size int64, cfg slide.Config) (Pixels, error)
 	resize func(dst, src []byte, srcW, srcH int, x, y wsi.Taps) // nil: deepzoom's own
 	most   int
 
@@ -29,7 +31,7 @@ type shelf struct {
 // volume is one open slide and those who read in it.
 type volume struct {
 	pyramid *deepzoom.Pyramid
-	slide   *slide.Slide
+	slide   Pixels
 	object  *blob.Object
 
 	ready chan struct{} // closed when it is open, or err says why not
@@ -49,12 +51,25 @@ const (
 )
 
 func newShelf(cfg Config) *shelf {
-	s := &shelf{store: cfg.Store, config: cfg.Slide, resize: cfg.Resample, most: cfg.OpenSlides, open: map[string]*volume{}}
+	s := &shelf{store: cfg.Store, config: cfg.Slide, opens: cfg.Open, resize: cfg.Resample, most: cfg.OpenSlides, open: map[string]*volume{}}
 	s.config.CacheBytes = viewerCache
+	if s.opens == nil {
+		s.opens = openHere
+	}
 	return s
 }
 
-// with calls f with the slide of that digest, which it opens where it is not open.
+// openHere opens a slide in this process.
+func openHere(_ context.Context, r io.ReaderAt, size int64, cfg slide.Config) (Pixels, error) {
+	s, err := slide.Open(r, size, cfg)
+	if err != nil {
+		return nil, err // not a typed nil in an interface
+	}
+	return s, nil
+}
+
+// with calls f with the slide of that digest, which it opens where it is not open. One
+// that f could not read is opened anew the next time: its decoder may have died.
 func (s *shelf) with(ctx context.Context, sha string, f func(*deepzoom.Pyramid) error) error {
 	v, mine := s.take(sha)
 	defer s.release(v)
@@ -73,7 +88,11 @@ func (s *shelf) with(ctx context.Context, sha string, f func(*deepzoom.Pyramid) 
 	if v.err != nil {
 		return v.err
 	}
-	return f(v.pyramid)
+	err := f(v.pyramid)
+	if kind := fault.Of(err); err != nil && (kind == fault.Corrupt || kind == fault.Unavailable) {
+		s.takeDown(sha, v)
+	}
+	return err
 }
 
 // take returns the volume and whether the caller has to load it.
@@ -109,7 +128,7 @@ func (s *shelf) load(ctx context.Context, sha string, v *volume) error {
 		}
 		return err
 	}
-	sl, err := slide.Open(o, o.Size, s.config)
+	sl, err := s.opens(ctx, o, o.Size, s.config)
 	if err != nil {
 		o.Close()
 		return err
@@ -121,7 +140,7 @@ func (s *shelf) load(ctx context.Context, sha string, v *volume) error {
 	return nil
 }
 
-// takeDown takes a volume off the shelf that could not be opened.
+// takeDown takes a volume off the shelf that could not be opened or read.
 func (s *shelf) takeDown(sha string, v *volume) {
 	s.mu.Lock()
 	if s.open[sha] == v {
