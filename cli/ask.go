@@ -66,6 +66,14 @@ func asked(err error) error {
 	return fault.Hint(err, "the key in BCC_KEY is none of that server, or over")
 }
 
+// askedOf is asked where a cohort was named.
+func askedOf(err error) error {
+	if fault.Of(err) == fault.NotFound && fault.HintOf(err) == "" {
+		return fault.Hint(err, "bcc status lists the cohorts that the key may see")
+	}
+	return asked(err)
+}
+
 // hostOf is a server in a sentence.
 func hostOf(server string) string {
 	u, err := url.Parse(server)

@@ -27,7 +27,7 @@ is done stays. bcc submit again does not look at it twice.`,
 			for _, id := range ids {
 				now, err := c.Cancel(cmd.Context(), id)
 				if err != nil {
-					wrong = append(wrong, asked(fault.New(fault.Of(err), "%s: %w", id, err)))
+					wrong = append(wrong, askedOf(fault.New(fault.Of(err), "%s: %w", id, err)))
 					continue
 				}
 				if _, err := fmt.Fprintf(std.Out, "%s: %s\n", now.ID, counted(now.Counts)); err != nil {

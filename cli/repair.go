@@ -97,6 +97,9 @@ func (f *repairFlags) run(ctx context.Context, data bool, std Streams) (err erro
 	if out.QueueRemade, err = s.openOrRemakeQueue(ctx, f); err != nil {
 		return err
 	}
+	if err := s.cohortsKept(ctx, f); err != nil {
+		return err
+	}
 	if err := s.openLedger(ctx, &f.serveFlags); err != nil {
 		return err
 	}
@@ -116,6 +119,22 @@ func (f *repairFlags) run(ctx context.Context, data bool, std Streams) (err erro
 		return err
 	}
 	return out.verdict(f.check)
+}
+
+// cohortsKept is nil where a cohort was ever taken into the store. One that is misspelt
+// or not mounted would look whole, for nothing lies there.
+func (s *service) cohortsKept(ctx context.Context, f *repairFlags) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, err := range s.store.List(ctx, "cohorts/") {
+		return err
+	}
+	where := "the store in " + f.data
+	if f.store != "" {
+		where = "--store " + f.store
+	}
+	return fault.Hint(fault.New(fault.NotFound, "%s: no cohort was ever kept there", where),
+		"name the --store that bcc serve is told; is it mounted here?")
 }
 
 // openOrRemakeQueue opens the queue. One in the data folder that is damaged is put aside
@@ -173,7 +192,11 @@ func (r *repairJSON) print(out io.Writer, f *repairFlags) error {
 	}
 	add(r.QueueRemade, "The queue was damaged; it was put aside and made anew.")
 	add(r.Foreign > 0, "%d objects are of another version of the program, and stay.", r.Foreign)
-	add(r.Slides > 0, "%s looked at again: the result is gone.", slidesAre(r.Slides))
+	if f.check {
+		add(r.Slides > 0, "%s to be looked at again: the result is gone.", slidesAre(r.Slides))
+	} else {
+		add(r.Slides > 0, "%s looked at again: the result is gone.", slidesAre(r.Slides))
+	}
 	add(r.Reopened > 0, "%d cohorts were called over and are not.", r.Reopened)
 	add(r.Jobs > 0, "%d jobs were missing on the queue and are there.", r.Jobs)
 	for _, id := range r.Lost {

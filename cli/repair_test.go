@@ -143,7 +143,13 @@ func TestRepairIsForOneAtATime(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	// With queue and store elsewhere it runs beside the server.
-	if r := repaired(t, 0, "--queue", "nats://"+s.queue.Addr(), "--store", filepath.Join(s.data, "store")); r.Waiting != 0 {
+	elsewhere := []string{"--queue", "nats://" + s.queue.Addr(), "--store", filepath.Join(s.data, "store")}
+	code, _, log = typedUntil(t.Context(), append([]string{"repair"}, elsewhere...)...)
+	if holds(t, log, "no cohort was ever kept there"); code != 3 {
+		t.Errorf("an empty store, as a misspelt one is: exit code %d", code)
+	}
+	data, _ := kept(t)
+	if r := repaired(t, 0, append(elsewhere[:2:2], "--store", filepath.Join(data, "store"))...); r.Manifests.Checked != 1 {
 		t.Errorf("%+v", r)
 	}
 	if code, _, log := typedUntil(t.Context(), "repair", "--data", filepath.Join(t.TempDir(), "none")); code != 3 || !strings.Contains(log, "no such folder") {

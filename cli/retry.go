@@ -34,7 +34,7 @@ their own, and prints its id. What was looked at before is not looked at again.`
 			}
 			made, err := c.Retry(cmd.Context(), args[0], states...)
 			if err != nil {
-				return asked(err)
+				return askedOf(err)
 			}
 			// Alone on standard output, for scripts.
 			if _, err := fmt.Fprintln(std.Out, made.ID); err != nil {

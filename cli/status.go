@@ -55,7 +55,7 @@ quarantined or cancelled. Ctrl-C ends the waiting, not the cohort.`,
 			default:
 				err = w.once(cmd.Context(), args[0])
 			}
-			return asked(err)
+			return askedOf(err)
 		},
 	}
 	fs := cmd.Flags()

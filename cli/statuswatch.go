@@ -206,7 +206,7 @@ func (w *watching) verdict() error {
 	}
 	err := fault.New(kind, "%d of %s not done", n.Submitted-n.Done, slides(n.Submitted))
 	if n.Failed+n.Quarantined == 0 {
-		return fault.Hint(err, "the cohort was cancelled")
+		return fault.Hint(err, "the cohort was cancelled; bcc retry --cancelled %s takes them up again", w.now.ID)
 	}
 	return fault.Hint(err, "bcc retry %s tries them again, when what is wrong is mended", w.now.ID)
 }

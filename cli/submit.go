@@ -141,7 +141,7 @@ func (f *submitFlags) run(ctx context.Context, set *pflag.FlagSet, args []string
 		return wrong
 	}
 	if wrong != nil && f.strict {
-		return fault.Hint(wrong, "nothing was submitted; without --strict the other %s are", slides(first.slides))
+		return fault.Hint(wrong, "nothing was submitted; without --strict %s would be", slides(first.slides))
 	}
 	// A server that is not there is told before gigabytes are read for their digests.
 	if err := c.Health(ctx); err != nil {

@@ -156,6 +156,7 @@ Research use only: nothing it answers is a diagnosis.
 		case <-work.Done():
 		}
 	}()
+	defer context.AfterFunc(ctx, func() { w.log.Info("draining: nothing new is taken, what is begun is handed back") })()
 	w.probes.ready(true)
 	err = w.worker.Run(work) // drains: what is unfinished goes back to the queue, which is closed after
 	w.probes.ready(false)

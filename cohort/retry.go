@@ -3,6 +3,7 @@ package cohort
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"bcc/fault"
 )
@@ -36,8 +37,17 @@ func (l *Ledger) Retry(ctx context.Context, id string, states ...State) (Manifes
 	}
 	l.mu.Unlock()
 	if len(m.Slides) == 0 {
-		return Manifest{}, fault.Hint(fault.New(fault.Invalid, "retry cohort %s: no slide of it is %v", id, states),
-			"slides that wait or are walked need no retry")
+		return Manifest{}, fault.Hint(fault.New(fault.Invalid, "retry cohort %s: no slide of it is %s", id, either(states)),
+			"what is done, waits or is being walked needs no retry")
 	}
 	return l.Submit(ctx, m)
+}
+
+// either is how a person says a list of states.
+func either(states []State) string {
+	words := make([]string, len(states))
+	for i, s := range states {
+		words[i] = string(s)
+	}
+	return strings.Join(words, " or ")
 }
