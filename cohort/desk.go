@@ -23,11 +23,12 @@ type Desk struct {
 
 	mu    sync.Mutex
 	tasks map[string]*told // being worked on, by slide
+	home  map[string]bool  // cohorts that this store has
 }
 
 // NewDesk returns a desk over the ledger's store and queue.
 func NewDesk(store blob.Store, wire Wire) *Desk {
-	return &Desk{shelf: shelf{store: store}, wire: wire, tasks: map[string]*told{}}
+	return &Desk{shelf: shelf{store: store}, wire: wire, tasks: map[string]*told{}, home: map[string]bool{}}
 }
 
 // ErrOver says that there is nothing to be done: the slide has its end, or its
@@ -69,8 +70,8 @@ func newJob(m *Manifest, i, void int) queue.Job {
 // Begin reads a job. ErrOver: there is nothing to do. Corrupt: it is no job of this
 // program, and may be dropped. Unsupported: another version of the program wrote it,
 // which may still run elsewhere; the job is to be handed back for a good while (some
-// minutes: Lease.Again), never dropped. The ledger hears that the slide is being
-// worked on.
+// minutes: Lease.Again), never dropped. ErrElsewhere: the job belongs to another store.
+// The ledger hears that the slide is being worked on.
 func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
 	var j jobData
 	if err := json.Unmarshal(data, &j); err != nil {

@@ -52,11 +52,14 @@ func (d *Desk) Tried(ctx context.Context, t Task, p Problem) (times int, err err
 const maxTries = 1000
 
 // Over reports whether nobody wants the slide any more: it has its end, or its
-// cohort was cancelled. It asks the store.
+// cohort was cancelled. It asks the store. ErrElsewhere: the wrong one.
 func (d *Desk) Over(ctx context.Context, t Task) (bool, error) {
 	e, err := d.shelf.end(ctx, t.Cohort, t.Index)
 	if err != nil || e != nil {
 		return e != nil, err
 	}
-	return d.shelf.has(ctx, cancelledKey(t.Cohort))
+	if over, err := d.shelf.has(ctx, cancelledKey(t.Cohort)); err != nil || over {
+		return over, err
+	}
+	return false, d.atHome(ctx, t.Cohort)
 }

@@ -55,8 +55,9 @@ func (m marked) Is(target error) bool { return target == m.mark }
 // awayWords are said while the store is away: until it has answered, or for so long
 // after it was asked the last time.
 const (
-	awayWords = "the store does not answer: slides wait"
-	awayFor   = 30 * time.Second
+	awayWords   = "the store does not answer: slides wait"
+	astrayWords = "it has another store than the server: it takes no slides"
+	awayFor     = 30 * time.Second
 )
 
 // pause returns how long to wait after the attempt, from 1: twice as long after each,

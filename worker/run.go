@@ -134,6 +134,9 @@ func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 		w.told(log, l.Done(after))
 	case ctx.Err() != nil:
 		w.told(log, l.Return(after))
+	case errors.Is(err, cohort.ErrElsewhere): // others may have the right store: it is theirs at once
+		w.told(log, l.Return(after))
+		w.elsewhere(ctx, log, err)
 	case retries(err): // only the store was asked
 		w.await(ctx, log, err)
 		w.told(log, l.Return(after))
@@ -157,6 +160,14 @@ func (w *Worker) await(ctx context.Context, log *slog.Logger, err error) {
 	w.away.Store(time.Now().UnixNano())
 	w.metrics.retries.WithLabelValues("store_away").Inc()
 	sleep(ctx, min(pause(w.cfg.Pause, 2), w.cfg.Lease/3))
+}
+
+// elsewhere takes nothing for a while, because the jobs are not of this worker's store.
+func (w *Worker) elsewhere(ctx context.Context, log *slog.Logger, err error) {
+	log.Error("this worker has another store than the server of the queue; slides are left to others", "error", err, "hint", fault.HintOf(err))
+	w.metrics.retries.WithLabelValues("store_other").Inc()
+	w.astray.Store(time.Now().UnixNano())
+	sleep(ctx, pause(w.cfg.Pause, 3))
 }
 
 // told logs that the queue could not be told how a job went. It will be given to

@@ -31,6 +31,9 @@ func (w *Worker) State() cohort.WorkerState {
 	if time.Since(time.Unix(0, w.away.Load())) < awayFor {
 		s.Degraded = append(s.Degraded, awayWords)
 	}
+	if time.Since(time.Unix(0, w.astray.Load())) < awayFor {
+		s.Degraded = append(s.Degraded, astrayWords)
+	}
 	switch w.level(time.Now()) {
 	case levelOverlap:
 		s.Degraded = append(s.Degraded, "overload: patches of routine slides do not overlap")

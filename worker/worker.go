@@ -160,6 +160,7 @@ type Worker struct {
 	jobs       atomic.Int64 // begun
 	patches    atomic.Int64
 	away       atomic.Int64 // when the store was, the last time: nanoseconds since 1970
+	astray     atomic.Int64 // when a job of another store was met, the last time: the same
 	pace       pace
 
 	mu      sync.Mutex
