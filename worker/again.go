@@ -31,7 +31,7 @@ func ofStore(err error) error { return unavailable(err, errAway) }
 // ofMachine marks err, met after the slide was opened, where something of this machine
 // is full or gone. A nil err stays nil.
 func ofMachine(err error) error {
-	if errors.Is(err, errAway) {
+	if errors.Is(err, errAway) || blamed(err) { // a machine that is full may have ended its reader; a slide that fills machines, too
 		return err
 	}
 	return unavailable(err, errHere)

@@ -84,7 +84,7 @@ func (w *Worker) fate(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 		return end, false
 	}
 	most := w.cfg.Attempts
-	if blamed(err) {
+	if blamed(err) && fault.Of(err) != fault.Unavailable { // then it may have been somebody else's
 		most = min(most, w.cfg.Kills)
 	}
 	if times >= most {

@@ -512,24 +512,35 @@ func (killer) Blames() bool { return true }
 
 func TestASlideThatKillsItsReaderIsQuarantinedAndOthersAreNot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	bad, good := paint(t, 0), paint(t, 1)
-	var opened atomic.Int64
-	w.model.Detect.Open = func(ctx context.Context, src detect.Source, cfg slide.Config) (detect.Slide, error) {
-		if sha, _ := src.SHA256(); sha == digest(bad) {
-			opened.Add(1)
-			return nil, fault.New(fault.Corrupt, "open slide: %w", killer{errors.New("its reader took 9 GiB and was killed")})
-		}
-		return detect.OpenHere(ctx, src, cfg)
-	}
-	w.start(t)
-	m := w.submit(t, queue.Routine, w.upload(t, "a", bad), w.upload(t, "b", good))
-	s := w.wait(t, m, 0)
-	if s.State != cohort.Quarantined || s.End.Attempts != 3 || opened.Load() != 3 || !strings.Contains(s.End.Problem.Message, "9 GiB") {
-		t.Errorf("%s after %d: %+v %+v", s.State, opened.Load(), s.End, s.End.Problem)
-	}
-	if s := w.wait(t, m, 1); s.State != cohort.Done {
-		t.Errorf("the healthy one: %+v", s.End)
+	for name, c := range map[string]struct {
+		kind  fault.Kind
+		times int
+	}{
+		"by its own doing":               {fault.Corrupt, 3},
+		"by a system that ran out of it": {fault.Unavailable, 5}, // maybe other slides' doing
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			bad, good := paint(t, 0), paint(t, 1)
+			var opened atomic.Int64
+			w.model.Detect.Open = func(ctx context.Context, src detect.Source, cfg slide.Config) (detect.Slide, error) {
+				if sha, _ := src.SHA256(); sha == digest(bad) {
+					opened.Add(1)
+					return nil, fault.New(c.kind, "open slide: %w", killer{errors.New("its reader took 9 GiB and was killed")})
+				}
+				return detect.OpenHere(ctx, src, cfg)
+			}
+			w.start(t)
+			m := w.submit(t, queue.Routine, w.upload(t, "a", bad), w.upload(t, "b", good))
+			s := w.wait(t, m, 0)
+			if s.State != cohort.Quarantined || s.End.Attempts != c.times || opened.Load() != int64(c.times) || !strings.Contains(s.End.Problem.Message, "9 GiB") {
+				t.Errorf("%s after %d: %+v %+v", s.State, opened.Load(), s.End, s.End.Problem)
+			}
+			if s := w.wait(t, m, 1); s.State != cohort.Done {
+				t.Errorf("the healthy one: %+v", s.End)
+			}
+		})
 	}
 }
 
