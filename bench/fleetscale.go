@@ -45,6 +45,7 @@ type ScaleFigures struct {
 
 	ComputeCPU float64 `json:"compute_cpu_ms_per_patch"` // reading and scoring alone
 	FleetCPU   float64 `json:"fleet_cpu_ms_per_patch"`   // server and one worker
+	ServerCPU  float64 `json:"server_cpu_ms_per_patch"`  // of that
 	Overhead   float64 `json:"overhead"`                 // of the fleet's to compute's, less 1
 	OverLow    float64 `json:"overhead_low"`
 	OverHigh   float64 `json:"overhead_high"`
@@ -54,17 +55,17 @@ type ScaleFigures struct {
 // Run runs both in turn.
 func (s Scale) Run(ctx context.Context) (ScaleFigures, error) {
 	out := ScaleFigures{Bench: "fleet/scale", Name: s.Name, Slides: len(s.Slides), Rounds: s.Rounds, Machine: machine(s.Cores)}
-	var ones, twos, ratios, computes, fleets, overs []float64
+	var ones, twos, ratios, computes, fleets, servers, overs []float64
 	for range s.Rounds {
 		patches, compute, err := s.compute(ctx)
 		if err != nil {
 			return out, err
 		}
-		one, fleet, err := s.fleet(ctx, 1)
+		one, server, fleet, err := s.fleet(ctx, 1)
 		if err != nil {
 			return out, err
 		}
-		two, _, err := s.fleet(ctx, 2)
+		two, _, _, err := s.fleet(ctx, 2)
 		if err != nil {
 			return out, err
 		}
@@ -72,11 +73,13 @@ func (s Scale) Run(ctx context.Context) (ScaleFigures, error) {
 		out.Patches = patches
 		ones, twos, ratios = append(ones, n/one), append(twos, n/two), append(ratios, one/two)
 		computes, fleets, overs = append(computes, compute/n*1000), append(fleets, fleet/n*1000), append(overs, fleet/compute-1)
+		servers = append(servers, server/n*1000)
 	}
 	out.One, out.Two, out.Ratio = median(ones), median(twos), median(ratios)
 	out.Low, out.High = spread(ratios)
 	out.ComputeCPU, out.FleetCPU, out.Overhead = median(computes), median(fleets), median(overs)
 	out.OverLow, out.OverHigh = spread(overs)
+	out.ServerCPU = median(servers)
 	return out, nil
 }
 
@@ -93,11 +96,11 @@ func (s Scale) compute(ctx context.Context) (patches int, cpuS float64, err erro
 }
 
 // fleet has so many workers walk the slides and returns the seconds from submission to
-// the last end, and the processor seconds of all processes meanwhile.
-func (s Scale) fleet(ctx context.Context, workers int) (tookS, cpuS float64, err error) {
+// the last end, and the processor seconds of the server and of all processes meanwhile.
+func (s Scale) fleet(ctx context.Context, workers int) (tookS, serverS, cpuS float64, err error) {
 	dir, err := os.MkdirTemp("", "bcc-bench-scale-")
 	if err != nil {
-		return 0, 0, fault.New(fault.Unavailable, "%w", err)
+		return 0, 0, 0, fault.New(fault.Unavailable, "%w", err)
 	}
 	defer os.RemoveAll(dir)
 	var peers []*Peer
@@ -130,28 +133,28 @@ func (s Scale) fleet(ctx context.Context, workers int) (tookS, cpuS float64, err
 	}
 	join, err := FreeAddress()
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	data := filepath.Join(dir, "data")
 	if err := start("server", 0, "serve", "--data", data, "--workers", "0", "--queue-listen", join); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	ask, err := newAsker(peers[0].Address)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	defer ask.Close()
 	order := fleet.Order{Name: "bench"}
 	for i, path := range s.Slides {
 		u, err := ask.Upload(ctx, path, true)
 		if err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 		order.Slides = append(order.Slides, fleet.OrderSlide{Upload: u.SHA256, Name: fmt.Sprint(i)})
 	}
 	for i := range workers {
 		if err := start("worker", i, "worker", "--queue", "nats://"+join, "--store", filepath.Join(data, "store"), "--jobs", "2", "--scratch", filepath.Join(dir, "scratch", fmt.Sprint(i))); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 	}
 	cpu := func() (sum float64) {
@@ -160,26 +163,26 @@ func (s Scale) fleet(ctx context.Context, workers int) (tookS, cpuS float64, err
 		}
 		return sum
 	}
-	begun, before := time.Now(), cpu()
+	begun, before, server := time.Now(), cpu(), peers[0].CPU()
 	c, err := ask.Submit(ctx, order)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	for !c.Over() {
 		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return 0, 0, context.Cause(ctx)
+			return 0, 0, 0, context.Cause(ctx)
 		}
 		if c, err = ask.Cohort(ctx, c.ID); err != nil {
-			return 0, 0, err
+			return 0, 0, 0, err
 		}
 	}
-	tookS, cpuS = time.Since(begun).Seconds(), cpu()-before
+	tookS, serverS, cpuS = time.Since(begun).Seconds(), peers[0].CPU()-server, cpu()-before
 	if c.Counts.Done != len(s.Slides) {
-		return 0, 0, fault.New(fault.Internal, "of %d slides only %d are done", len(s.Slides), c.Counts.Done)
+		return 0, 0, 0, fault.New(fault.Internal, "of %d slides only %d are done", len(s.Slides), c.Counts.Done)
 	}
-	return tookS, cpuS, nil
+	return tookS, serverS, cpuS, nil
 }
 
 func newAsker(address string) (*fleet.Client, error) {
