@@ -107,6 +107,9 @@ func (w *watching) pace() string {
 func (w *watching) spent() string {
 	c := w.now.Cost
 	line := fmt.Sprintf("%d patches looked at, %s of workers' time", c.Patches, span(c.ComputeS))
+	if kept := w.now.Patches.Done - c.Patches; kept > 0 && w.now.Counts.Done == w.now.Counts.Submitted {
+		line = fmt.Sprintf("%d patches, %d of them known from before; %s of workers' time", w.now.Patches.Done, kept, span(c.ComputeS))
+	}
 	if c.USD != nil {
 		line += fmt.Sprintf(", $%.2f", *c.USD)
 	}

@@ -234,8 +234,6 @@ func (t *tally) add(l line, sign int) {
 	}
 	if e := l.end; e != nil {
 		t.spent.ComputeS += float64(sign) * e.ComputeS
-		if !e.Cached {
-			t.spent.Patches += sign * e.Patches
-		}
+		t.spent.Patches += sign * e.Looked()
 	}
 }

@@ -77,6 +77,7 @@ type End struct {
 	Patches       int       `json:"patches"`
 	Degraded      []string  `json:"degraded"`
 	Cached        bool      `json:"cached"`
+	Known         int       `json:"known,omitempty"` // of Patches: their outputs were kept when the slide was begun, and were not inferred again
 	Problem       *Problem  `json:"error,omitempty"` // where Failed or Quarantined
 	Attempts      int       `json:"attempts"`
 	TookS         float64   `json:"took_s"`
@@ -85,6 +86,14 @@ type End struct {
 	Worker        string    `json:"worker"`
 
 	generation int // which of its ends; stands in the object's name
+}
+
+// Looked is how many patches were looked at for it.
+func (e *End) Looked() int {
+	if e.Cached {
+		return 0
+	}
+	return max(e.Patches-e.Known, 0)
 }
 
 // Problem is why a slide failed or was quarantined, or what an attempt at it met.

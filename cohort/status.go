@@ -39,7 +39,7 @@ type Patches struct {
 
 // Cost is what a cohort takes of machines.
 type Cost struct {
-	Patches  int      `json:"patches"`   // looked at; those of cached results were not
+	Patches  int      `json:"patches"`   // looked at; those whose results or outputs were kept were not
 	ComputeS float64  `json:"compute_s"` // seconds of a worker's time
 	USD      *float64 `json:"usd"`       // nil: no price is known
 }

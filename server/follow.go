@@ -116,8 +116,8 @@ func (f *followers) ended(st cohort.Status, request string, who auth.Principal) 
 	switch e.State {
 	case cohort.Done:
 		d.prediction, d.score, d.confidence, d.degraded, d.cached = e.Prediction, e.Score, e.Confidence, e.Degraded, e.Cached
-		if l := f.s.cfg.Limiter; l != nil && !e.Cached {
-			l.Spend(who, e.Patches)
+		if l := f.s.cfg.Limiter; l != nil && e.Looked() > 0 {
+			l.Spend(who, e.Looked())
 		}
 	case cohort.Quarantined:
 		d.failed = string(e.State)

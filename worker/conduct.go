@@ -67,6 +67,7 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 	if err := c.find(ctx); err != nil {
 		return report.Result{}, err
 	}
+	job.known = c.known()
 	for {
 		job.effort.pause() // what shards take is counted where they are made
 		err := c.gather(ctx)
@@ -139,6 +140,18 @@ func (c *conductor) find(ctx context.Context) error {
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// known returns of how many patches the rows are in the store.
+func (c *conductor) known() (patches int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.shards {
+		if c.shards[i].there {
+			patches += c.shards[i].Len()
+		}
+	}
+	return patches
 }
 
 // gather returns when all shards are in the store.

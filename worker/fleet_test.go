@@ -338,12 +338,12 @@ func TestWhatComesAfterTheModelInfersNothingAgain(t *testing.T) {
 	p := 0.95
 	slide.Parameters.Threshold = &p
 	s := w.wait(t, w.submit(t, queue.Routine, slide), 0)
-	if s.State != cohort.Done || s.End.Cached || scored.Load() != 0 || s.End.Prediction != "Non-malignant" {
+	if s.State != cohort.Done || s.End.Cached || scored.Load() != 0 || s.End.Looked() != 0 || s.End.Prediction != "Non-malignant" {
 		t.Errorf("another threshold: %+v, %d patches scored", s.End, scored.Load())
 	}
 	o := 0.5
 	slide.Parameters.Overlap = &o
-	if s = w.wait(t, w.submit(t, queue.Routine, slide), 0); s.State != cohort.Done || scored.Load() <= first {
+	if s = w.wait(t, w.submit(t, queue.Routine, slide), 0); s.State != cohort.Done || scored.Load() <= first || s.End.Looked() != int(scored.Load()) {
 		t.Errorf("overlap: %+v, %d patches scored", s.End, scored.Load())
 	}
 }

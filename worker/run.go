@@ -28,6 +28,7 @@ type walk struct {
 	id     string          // tells this attempt from others
 	slot   context.Context // of the slot that does it
 	parts  []queue.Lane    // what its hands may take while they wait
+	known  int             // patches whose outputs were kept when it was begun
 	effort effort
 	hands  sync.WaitGroup
 }
@@ -111,7 +112,7 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 	if err != nil {
 		log = log.With("error", err)
 	}
-	log.Info("slide ended", "state", end.State, "cached", end.Cached, "patches", end.Patches, "took", time.Since(begun))
+	log.Info("slide ended", "state", end.State, "cached", end.Cached, "patches", end.Patches, "known", end.Known, "took", time.Since(begun))
 	w.told(log, l.Done(after))
 }
 

@@ -55,6 +55,7 @@ func (w *Worker) walk(ctx context.Context, job *walk) (end cohort.End, err error
 	if err != nil {
 		return end, err
 	}
+	end.Known = job.known
 	return found(end, now.key, r, false), nil
 }
 

@@ -1,0 +1,26 @@
+package cli
+
+import (
+	"testing"
+
+	"bcc/client"
+)
+
+func TestWhatWasInferredIsToldFromWhatWasKnown(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		done, looked int
+		want         string
+	}{
+		{3918, 3918, "3918 patches looked at, 2 s of workers' time"},
+		{3918, 0, "3918 patches, 3918 of them known from before; 2 s of workers' time"}, // another threshold
+	} {
+		w := &watching{}
+		w.now.Counts = client.Counts{Submitted: 20, Done: 20}
+		w.now.Patches.Done = c.done
+		w.now.Cost = client.Cost{Patches: c.looked, ComputeS: 2}
+		if got := w.pace(); got != c.want {
+			t.Errorf("%d of %d looked at: %q, want %q", c.looked, c.done, got, c.want)
+		}
+	}
+}
