@@ -43,6 +43,9 @@ var _ Store = (*FolderStore)(nil)
 
 // Folder opens the store in dir, which it makes.
 func Folder(dir string) (*FolderStore, error) {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return nil, fault.Hint(fault.New(fault.Invalid, "open store folder %s: it is a file", dir), "name a folder, or s3://bucket/prefix")
+	}
 	staged := filepath.Join(dir, stagedDir)
 	err := disk.MakeDir(staged, 0o777)
 	if err == nil {
@@ -369,9 +372,9 @@ func folderError(err error) error {
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 		return fault.New(fault.NotFound, "%w", err)
 	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
-		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "the disk of the data folder is full: make room on it, or name another folder")
+		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "the disk of that folder is full: make room on it, or name another folder")
 	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
-		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "let the program write below its data folder")
+		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "let the program write there")
 	case errors.Is(err, syscall.EISDIR) || errors.Is(err, fs.ErrExist):
 		return fault.New(fault.Invalid, "%w: other objects lie below that key", err)
 	case errors.Is(err, syscall.EIO), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.ESTALE):

@@ -157,3 +157,15 @@ func TestAFullDiskIsUnavailableAndSaysSo(t *testing.T) {
 		t.Error("the file is still there")
 	}
 }
+
+func TestAFileIsNoStore(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := blob.Folder(path)
+	if fault.Of(err) != fault.Invalid || !strings.Contains(err.Error(), "it is a file") {
+		t.Error(err)
+	}
+}

@@ -267,12 +267,15 @@ func s3Error(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = &brokeOff{err}
 	}
+	err = &inShort{err}
 	switch {
+	case code == "RequestTimeTooSkewed": // the client has taken the server's time and tried again
+		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "set the clock of this machine")
 	case code == "NoSuchBucket":
 		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "create the bucket, or name another one with --store")
-	case status == http.StatusNotFound:
+	case status == http.StatusNotFound && missingCodes[code]:
 		return fault.New(fault.NotFound, "%w", err)
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+	case status == http.StatusNotFound, status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return fault.Hint(fault.New(fault.Unavailable, "%w", err), "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do in the bucket")
 	case status == http.StatusPreconditionFailed:
 		return fault.New(fault.Unavailable, "it changed meanwhile: %w", err)
@@ -282,6 +285,29 @@ func s3Error(err error) error {
 		return fault.New(fault.Unavailable, "%w", err)
 	}
 	return err
+}
+
+// missingCodes are the codes of a 404 that is about an object. A HEAD has none. Some
+// servers say 404 of a key that they do not know, which says nothing of any slide.
+var missingCodes = map[string]bool{"": true, "NotFound": true, "NoSuchKey": true, "NoSuchVersion": true, "NoSuchUpload": true}
+
+// inShort is an error of the client without the client's layers and the numbers that
+// only the server's operator can look up.
+type inShort struct{ error }
+
+func (e *inShort) Unwrap() error { return e.error }
+
+func (e *inShort) Error() string {
+	if api, ok := errors.AsType[smithy.APIError](e.error); ok {
+		if text := api.ErrorMessage(); text != "" {
+			return api.ErrorCode() + ": " + text
+		}
+		return api.ErrorCode()
+	}
+	if sent, ok := errors.AsType[*url.Error](e.error); ok {
+		return sent.Err.Error() // without the address, which the configuration knows
+	}
+	return e.error.Error()
 }
 
 // brokeOff is a connection that ended. Its cause is in words only: to whoever reads a

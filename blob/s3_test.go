@@ -341,7 +341,7 @@ func TestAServerThatDoesNotAnswerIsUnavailableWithinABound(t *testing.T) {
 
 func TestWhatTheOperatorCanMendIsUnavailableWithAHint(t *testing.T) {
 	t.Parallel()
-	for code, status := range map[string]int{"AccessDenied": 403, "NoSuchBucket": 404} {
+	for code, status := range map[string]int{"AccessDenied": 403, "NoSuchBucket": 404, "XAdminUserNotFound": 404, "RequestTimeTooSkewed": 403} {
 		b := newBucket(t)
 		b.intercept(func(w http.ResponseWriter, _ *http.Request) bool {
 			w.WriteHeader(status)
@@ -352,6 +352,49 @@ func TestWhatTheOperatorCanMendIsUnavailableWithAHint(t *testing.T) {
 		if fault.Of(err) != fault.Unavailable || fault.HintOf(err) == "" {
 			t.Errorf("%s: %v (hint %q), want unavailable with a hint", code, err, fault.HintOf(err))
 		}
+		if text := err.Error(); !strings.HasSuffix(text, code+": no") || strings.Contains(text, "RequestID") {
+			t.Errorf("%s is told as %q", code, text)
+		}
+	}
+}
+
+// A server whose clock is two hours ahead refuses what we sign by ours, and says what
+// time it has: that is taken, also for what comes after.
+func TestAClockTwoHoursOffIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	now := func() time.Time { return time.Now().UTC().Add(2 * time.Hour) }
+	var refused, taken atomic.Int64
+	b.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		w.Header().Set("Date", now().Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil {
+			t.Errorf("signed at %q", r.Header.Get("X-Amz-Date"))
+		}
+		if off := now().Sub(signed).Abs(); off < 15*time.Minute {
+			taken.Add(1)
+			r.Header.Set("X-Amz-Date", time.Now().UTC().Format("20060102T150405Z")) // the server behind has our clock
+			return false
+		}
+		refused.Add(1)
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>")
+		return true
+	})
+	store := b.open(t)
+	for _, key := range []string{"x", "y", "z"} {
+		if err := store.Create(t.Context(), key, strings.NewReader(key)); err != nil {
+			t.Fatal(err)
+		}
+		o, err := store.Open(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Close()
+	}
+	t.Logf("%d refused, %d taken", refused.Load(), taken.Load())
+	if refused.Load() == 0 || refused.Load() > 6 || taken.Load() < 6 {
+		t.Errorf("%d refused, %d taken", refused.Load(), taken.Load())
 	}
 }
 
