@@ -139,6 +139,28 @@ func (c *counting) Backlog(ctx context.Context) (queue.Backlog, error) {
 	return c.Queue.Backlog(ctx)
 }
 
+// away is a queue whose server does not answer.
+type away struct{ cohort.Queue }
+
+func (away) Ready() error { return fault.New(fault.Unavailable, "no answer") }
+
+func TestASubmissionWithoutAQueueLeavesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l := w.ledger(t, func(c *cohort.Config) { c.Queue = away{w.queue} })
+	for range 3 { // a client tries again
+		if _, err := l.Submit(t.Context(), cohort.Manifest{Slides: slides(5)}); fault.Of(err) != fault.Unavailable {
+			t.Fatalf("%v, want unavailable", err)
+		}
+	}
+	if sums, _ := l.Summaries(t.Context(), "", true); len(sums) > 0 {
+		t.Errorf("%d cohorts are left", len(sums))
+	}
+	for info := range w.store.List(t.Context(), "") {
+		t.Errorf("%s is left", info.Key)
+	}
+}
+
 func TestASubmissionThatBreaksOffIsCancelledAndTold(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,6 +21,7 @@ import (
 type Queue interface {
 	Wire
 	Put(ctx context.Context, jobs ...queue.Job) error
+	Ready() error // nil: a Put has a chance
 	Backlog(ctx context.Context) (queue.Backlog, error)
 }
 

@@ -17,6 +17,7 @@ const putWithin = 256
 // is empty, Priority. When it returns, the cohort is in the store: it will be
 // walked, whatever happens. The jobs of a small one are on the queue then; those of
 // a large one are put there meanwhile. Invalid: the manifest makes no sense.
+// Unavailable: the store or the queue is away.
 func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 	now := time.Now().UTC()
 	m.FormatVersion, m.ID, m.Submitted = FormatVersion, NewID(), now
@@ -24,6 +25,9 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 		m.Priority = queue.Routine
 	}
 	if err := m.validate(l.cfg.MaxSlides, now); err != nil {
+		return Manifest{}, err
+	}
+	if err := l.cfg.Queue.Ready(); err != nil { // before anything is kept: whoever tries again for minutes would leave a cancelled cohort each time
 		return Manifest{}, err
 	}
 	if m.Order != nil {

@@ -44,6 +44,18 @@ func (q *Queue) Put(ctx context.Context, jobs ...Job) error {
 	return nil
 }
 
+// Ready reports, as nil, that a Put has a chance: the server is there, and writes. It
+// asks nobody.
+func (q *Queue) Ready() error {
+	if err := q.broken(); err != nil {
+		return err
+	}
+	if q.local == nil && !q.conn.IsConnected() {
+		return fault.Hint(fault.New(fault.Unavailable, "the queue at %s does not answer", places(q.cfg.URL)), "is the queue's server up?")
+	}
+	return nil
+}
+
 // putPart sends all jobs, then waits for each.
 func (q *Queue) putPart(ctx context.Context, jobs []Job) (kept int, err error) {
 	last := map[*row]uint64{} // the number of the last job that each row has kept

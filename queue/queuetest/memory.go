@@ -86,6 +86,9 @@ func (m *Memory) clear() {
 
 var word = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
+// Ready is queue.Queue.Ready: it is always there.
+func (m *Memory) Ready() error { return nil }
+
 // Put is queue.Queue.Put.
 func (m *Memory) Put(ctx context.Context, jobs ...queue.Job) error {
 	for _, j := range jobs {

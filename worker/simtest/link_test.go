@@ -72,6 +72,8 @@ func (l queueLink) Put(ctx context.Context, jobs ...queue.Job) error {
 	return l.call(ctx, func() error { return l.q.Put(ctx, jobs...) })
 }
 
+func (l queueLink) Ready() error { return l.q.Ready() }
+
 func (l queueLink) call(ctx context.Context, f func() error) error {
 	if err := l.reach(ctx); err != nil {
 		return err
