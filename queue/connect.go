@@ -84,6 +84,10 @@ func (q *Queue) connect() (*nats.Conn, error) {
 		return conn, nil
 	}
 	conn, err := nats.Connect(q.cfg.URL, options...)
+	if errors.Is(err, nats.ErrAuthorization) {
+		return nil, fault.Hint(unavailable(err, "join the queue at "+places(q.cfg.URL)),
+			"it wants a token or a user, or another one: BCC_QUEUE_TOKEN, or nats://USER:PASSWORD@host:port")
+	}
 	if err != nil {
 		return nil, fault.Hint(unavailable(err, "join the queue at "+places(q.cfg.URL)),
 			"is a NATS server with JetStream running there, and may this user join it?")

@@ -87,3 +87,20 @@ func TestAFullDiskThatHasRoomAgain(t *testing.T) {
 		t.Error("the listener was forgotten")
 	}
 }
+
+// A folder on a disk that is full is not damaged: to move it away would help nobody.
+func TestAFullDiskIsNoDamage(t *testing.T) {
+	t.Parallel()
+	disk := t.TempDir()
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=64k"); err != nil {
+		t.Skipf("no small disk can be had here: %v", err)
+	}
+	t.Cleanup(func() {
+		// Of a stream that could not be made the server keeps a file open.
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := queue.Open(t.Context(), queue.Config{Dir: filepath.Join(disk, "queue")})
+	wantFault(t, err, fault.Unavailable, disk)
+}

@@ -63,11 +63,13 @@ func (q *Queue) removeOlder(ctx context.Context) error {
 			err = q.js.DeleteStream(ctx, name)
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
-			return fault.Hint(unavailable(err, "remove the older stream "+name), "the server must have JetStream")
+			return fault.Hint(unavailable(err, "ask for the older stream "+name), noJetStream)
 		}
 	}
 	return nil
 }
+
+const noJetStream = "JetStream has to be on there: jetstream { store_dir: … } in the server's configuration"
 
 // openStream returns the stream as it is there, or makes it.
 func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
@@ -79,7 +81,7 @@ func (q *Queue) openStream(ctx context.Context, cfg jetstream.StreamConfig) (jet
 		return nil, q.damaged(fmt.Errorf("open the stream %s: %w", cfg.Name, err))
 	}
 	if !errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fault.Hint(unavailable(err, "open the stream "+cfg.Name), "the server must have JetStream")
+		return nil, fault.Hint(unavailable(err, "open the stream "+cfg.Name), noJetStream)
 	}
 	if q.local != nil && slices.Contains(q.local.before, cfg.Name) {
 		return nil, q.damaged(fmt.Errorf("jobs lie in %s, but what describes them is lost", streamDir(q.cfg.Dir, cfg.Name)))
@@ -134,10 +136,14 @@ func (q *Queue) check(info *jetstream.StreamInfo, want jetstream.StreamConfig) e
 }
 
 // damaged is err where the server is elsewhere. Inside the process nothing but the
-// folder can be at fault, and the truth about the jobs lies elsewhere.
+// folder can be at fault, or its disk is full; the truth about the jobs lies elsewhere.
 func (q *Queue) damaged(err error) error {
 	if q.local == nil {
 		return fault.Hint(err, "is JetStream on, with room for it?")
+	}
+	if !hasRoom(q.cfg.Dir) { // then nothing is damaged yet, and the folder is to stay
+		return fault.Hint(fault.New(fault.Unavailable, "queue folder %s: its disk takes nothing more: %w", q.cfg.Dir, err),
+			"make room on its disk and start again")
 	}
 	return fault.Hint(fault.New(fault.Corrupt, "queue folder %s: %w", q.cfg.Dir, err),
 		"move %s away and start again: what is not done is put on the queue again from the store", q.cfg.Dir)
