@@ -17,13 +17,17 @@ const (
 )
 
 // reach asks the store anything until it answers, with a line in the log each time it
-// does not. Unavailable: it did not within half a minute.
+// does not. Unavailable: it did not within half a minute, or refuses, which is not asked
+// again.
 func reach(ctx context.Context, store blob.Store, address string, log *slog.Logger) error {
 	begun := time.Now()
 	for {
 		err := answers(ctx, store)
 		if err == nil || fault.Of(err) != fault.Unavailable || ctx.Err() != nil {
 			return err
+		}
+		if fault.HintOf(err) != "" { // it answers: keys, a bucket or a folder are not as they should be
+			return fault.New(fault.Unavailable, "store %s: %w", address, err)
 		}
 		if time.Since(begun) > reachFor {
 			return fault.Hint(fault.New(fault.Unavailable, "store %s: no answer for %v: %w", address, reachFor, err),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -79,8 +80,15 @@ func (f *repairFlags) run(ctx context.Context, data bool, std Streams) (err erro
 	f.logFormat = "text"
 	s := &service{registry: telemetry.NewRegistry(), data: f.data}
 	defer func() { err = errors.Join(err, s.close()) }()
-	if s.log, err = telemetry.NewLogger(std.Err, f.logLevel, f.logFormat); err != nil {
+	log, err := telemetry.NewLogger(std.Err, f.logLevel, f.logFormat)
+	if err != nil {
 		return err
+	}
+	// That a queue or a store is waited for is told in any case.
+	if s.log = log; !log.Enabled(ctx, slog.LevelWarn) {
+		if s.log, err = telemetry.NewLogger(std.Err, "warn", f.logFormat); err != nil {
+			return err
+		}
 	}
 	if data || f.queue == "" || f.store == "" {
 		if _, err := os.Stat(f.data); err != nil {
@@ -100,6 +108,7 @@ func (f *repairFlags) run(ctx context.Context, data bool, std Streams) (err erro
 	if err := s.cohortsKept(ctx, f); err != nil {
 		return err
 	}
+	s.log = log
 	if err := s.openLedger(ctx, &f.serveFlags); err != nil {
 		return err
 	}
