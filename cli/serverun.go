@@ -119,8 +119,22 @@ func (s *service) announce(w io.Writer) error {
   model   %s %s (sha256 %.12s), %s
           %s
   data    %s
+  queue   %s
   access  %s
 Research use only: nothing it answers is a diagnosis.
-`, s.version, s.address, b.Card.Name, b.Card.Version, b.Digest, on, b.Card.Description, s.place, s.access.state)
+`, s.version, s.address, b.Card.Name, b.Card.Version, b.Digest, on, b.Card.Description, s.place, s.queuePlace(), s.access.state)
 	return err
+}
+
+// queuePlace says where the queue is and who joins it.
+func (s *service) queuePlace() string {
+	at := s.queue.Addr()
+	if at == "" {
+		return s.queue.Place()
+	}
+	at = s.queue.Place() + ", bcc worker joins it at nats://" + at
+	if queueToken() != "" {
+		at += " with this BCC_QUEUE_TOKEN"
+	}
+	return at
 }

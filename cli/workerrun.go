@@ -31,6 +31,7 @@ type labourer struct {
 
 	judge   *judge
 	store   blob.Store
+	place   string // of the store
 	queue   *queue.Queue
 	fetcher *fetch.Fetcher
 	machine *resources.Sampler
@@ -72,6 +73,7 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 	if w.fetcher, err = f.sources.fetcher(int64(f.maxUpload), w.registry); err != nil {
 		return nil, err
 	}
+	w.place = f.store
 	if w.store, err = f.sources.store(f.store, w.registry); err != nil {
 		return nil, err
 	}
@@ -137,8 +139,10 @@ func (w *labourer) rss() uint64 { return w.machine.Latest().RSSBytes }
 func (w *labourer) run(ctx context.Context, out io.Writer) error {
 	b := w.judge.bundle
 	_, err := fmt.Fprintf(out, `bcc %s works with model %s %s (sha256 %.12s) on %s
+  queue   %s
+  store   %s
 Research use only: nothing it answers is a diagnosis.
-`, telemetry.Version, b.Card.Name, b.Card.Version, b.Digest, w.judge.engine.devices())
+`, telemetry.Version, b.Card.Name, b.Card.Version, b.Digest, w.judge.engine.devices(), w.queue.Place(), w.place)
 	if err != nil {
 		return unwritten(err)
 	}

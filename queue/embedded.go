@@ -155,6 +155,15 @@ func (q *Queue) Addr() string {
 	return q.local.current().Addr().String()
 }
 
+// Place returns where the queue is, for people: its folder or its servers, without
+// secrets.
+func (q *Queue) Place() string {
+	if q.cfg.URL != "" {
+		return places(q.cfg.URL)
+	}
+	return q.cfg.Dir
+}
+
 // filled returns the streams for which something lies in the folder.
 func filled(dir string) []string {
 	var names []string
