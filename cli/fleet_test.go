@@ -107,6 +107,11 @@ func TestACohortFromFilesToItsEnd(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 
+	code, out, _ = s.typed(t, "status", "--csv", id)
+	if lines := strings.Split(out, "\n"); code != 0 || len(lines) != 5 || !strings.HasPrefix(lines[2], id+"-1,lip.png,pending,,,") {
+		t.Errorf("the table, exit code %d:\n%s", code, out)
+	}
+
 	// Waited for, while it goes on.
 	type ended struct {
 		code     int

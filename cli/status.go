@@ -15,7 +15,7 @@ import (
 
 func newStatus(std Streams) *cobra.Command {
 	var ask askFlags
-	var wait, asJSON bool
+	var wait, asJSON, asCSV bool
 	cmd := &cobra.Command{
 		Use:   "status [flags] [COHORT]",
 		Short: "Say how far cohorts are",
@@ -28,7 +28,8 @@ done; else that of the first slide that is not: the kind of its failure, or 1 wh
 quarantined or cancelled. Ctrl-C ends the waiting, not the cohort.`,
 		Example: `  bcc status
   bcc status --wait cq2r3…
-  bcc status --json cq2r3… | jq .counts`,
+  bcc status --json cq2r3… | jq .counts
+  bcc status --csv cq2r3… > answers.csv`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 {
 				return none(cmd, args[1:])
@@ -36,8 +37,11 @@ quarantined or cancelled. Ctrl-C ends the waiting, not the cohort.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 && wait {
-				return fault.Hint(fault.New(fault.Invalid, "--wait without a cohort"), "%s", cmd.UseLine())
+			if len(args) == 0 && (wait || asCSV) {
+				return fault.Hint(fault.New(fault.Invalid, "--wait or --csv without a cohort"), "%s", cmd.UseLine())
+			}
+			if asCSV && (wait || asJSON) {
+				return fault.Hint(fault.New(fault.Invalid, "--csv with --wait or --json"), "wait first, then ask for the table")
 			}
 			show := newLive(std.Err)
 			defer show.close()
@@ -50,6 +54,8 @@ quarantined or cancelled. Ctrl-C ends the waiting, not the cohort.`,
 			switch {
 			case len(args) == 0:
 				err = listCohorts(cmd.Context(), c, asJSON, std)
+			case asCSV:
+				err = slidesCSV(cmd.Context(), c, args[0], std.Out)
 			case wait:
 				err = w.wait(cmd.Context(), args[0])
 			default:
@@ -62,6 +68,7 @@ quarantined or cancelled. Ctrl-C ends the waiting, not the cohort.`,
 	fs.SortFlags = false
 	fs.BoolVar(&wait, "wait", false, "follow the cohort until it is over")
 	fs.BoolVar(&asJSON, "json", false, "print JSON, an object a line")
+	fs.BoolVar(&asCSV, "csv", false, "print a table of the cohort's slides: state, prediction, score, why there is none")
 	ask.register(fs)
 	return cmd
 }
