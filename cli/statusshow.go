@@ -16,8 +16,13 @@ func (w *watching) block() []string {
 	if line := w.pace(); line != "" {
 		lines = append(lines, line)
 	}
+	if !w.now.Over() {
+		for _, word := range w.unwell {
+			lines = append(lines, "  of the fleet: "+printable(word))
+		}
+	}
 	for _, word := range c.Degraded {
-		lines = append(lines, "  done less well than asked: "+printable(word))
+		lines = append(lines, "  not as asked: "+printable(word))
 	}
 	for _, s := range w.lostFirst() {
 		lines = append(lines, "  "+lostLine(s))

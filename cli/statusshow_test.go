@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"testing"
 
 	"bcc/client"
@@ -22,5 +23,19 @@ func TestWhatWasInferredIsToldFromWhatWasKnown(t *testing.T) {
 		if got := w.pace(); got != c.want {
 			t.Errorf("%d of %d looked at: %q, want %q", c.looked, c.done, got, c.want)
 		}
+	}
+}
+
+func TestWhatIsWrongWithTheFleetIsSaidWhileItMatters(t *testing.T) {
+	t.Parallel()
+	w := &watching{unwell: []string{"a worker has another store"}}
+	w.now.Counts = client.Counts{Submitted: 1, Pending: 1}
+	want := "  of the fleet: a worker has another store"
+	if !slices.Contains(w.block(), want) {
+		t.Errorf("not said: %q", w.block())
+	}
+	w.now.Counts = client.Counts{Submitted: 1, Done: 1}
+	if slices.Contains(w.block(), want) {
+		t.Errorf("said of what is over: %q", w.block())
 	}
 }

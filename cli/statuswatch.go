@@ -23,7 +23,8 @@ type watching struct {
 
 	mu      sync.Mutex
 	now     statusJSON
-	machine bool // is known
+	machine bool     // is known
+	unwell  []string // what is not as it should be with server and workers, in words
 	said    client.Counts
 	at      time.Time // when something was said last
 }
@@ -146,7 +147,7 @@ func (w *watching) ask(ctx context.Context) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.machine, w.now.PatchesPerS, w.now.Workers = true, m.PatchesPerS, m.Workers.Present
+	w.machine, w.now.PatchesPerS, w.now.Workers, w.unwell = true, m.PatchesPerS, m.Workers.Present, m.Degraded
 }
 
 func (w *watching) askOn(ctx context.Context) {

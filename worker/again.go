@@ -56,7 +56,7 @@ func (m marked) Is(target error) bool { return target == m.mark }
 // after it was asked the last time.
 const (
 	awayWords   = "the store does not answer: slides wait"
-	astrayWords = "it has another store than the server: it takes no slides"
+	astrayWords = "a worker has another store than the server: it takes no slides"
 	awayFor     = 30 * time.Second
 )
 
