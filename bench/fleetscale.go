@@ -52,6 +52,9 @@ type ScaleFigures struct {
 	Machine    Machine `json:"machine"`
 }
 
+// lookEvery is how often it is asked how far a cohort is: as a person's page would.
+const lookEvery = 250 * time.Millisecond
+
 // Run runs both in turn.
 func (s Scale) Run(ctx context.Context) (ScaleFigures, error) {
 	out := ScaleFigures{Bench: "fleet/scale", Name: s.Name, Slides: len(s.Slides), Rounds: s.Rounds, Machine: machine(s.Cores)}
@@ -170,7 +173,7 @@ func (s Scale) fleet(ctx context.Context, workers int) (tookS, serverS, cpuS flo
 	}
 	for !c.Over() {
 		select {
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(lookEvery):
 		case <-ctx.Done():
 			return 0, 0, 0, context.Cause(ctx)
 		}
