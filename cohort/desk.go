@@ -70,7 +70,8 @@ func newJob(m *Manifest, i, void int) queue.Job {
 // Begin reads a job. ErrOver: there is nothing to do. Corrupt: it is no job of this
 // program, and may be dropped. Unsupported: another version of the program wrote it,
 // which may still run elsewhere; the job is to be handed back for a good while (some
-// minutes: Lease.Again), never dropped. ErrElsewhere: the job belongs to another store.
+// minutes: Lease.Again), never dropped. ErrElsewhere, ErrTakenAway: the job
+// belongs to another store, or its cohort is in none.
 // The ledger hears that the slide is being worked on.
 func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
 	var j jobData

@@ -13,6 +13,11 @@ import (
 // nobody looks.
 var ErrElsewhere = errors.New("the cohort is not in this store")
 
+// ErrTakenAway says that a job's cohort is not in this store, but others are: somebody
+// took it away before it was over. It may also be the store of another queue, so the job
+// is left alone, not dropped.
+var ErrTakenAway = errors.New("the cohort was taken out of the store")
+
 // maxAtHome bounds what a desk remembers: cohorts of one slide each go on for ever.
 const maxAtHome = 4096
 
@@ -30,6 +35,11 @@ func (d *Desk) atHome(ctx context.Context, id string) error {
 		return err
 	}
 	if !is {
+		if others, err := d.shelf.hasCohorts(ctx); err != nil {
+			return err
+		} else if others {
+			return fault.New(fault.Unavailable, "cohort %s: %w", id, ErrTakenAway)
+		}
 		return fault.Hint(fault.New(fault.Unavailable, "cohort %s: %w", id, ErrElsewhere),
 			"give --store as the server of this queue has it, and see that it is mounted")
 	}
@@ -40,4 +50,14 @@ func (d *Desk) atHome(ctx context.Context, id string) error {
 	}
 	d.home[id] = true
 	return nil
+}
+
+// hasCohorts reports whether any cohort is kept here.
+func (s shelf) hasCohorts(ctx context.Context) (bool, error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for _, err := range s.store.List(ctx, cohortsPrefix) {
+		return err == nil, err
+	}
+	return false, nil
 }

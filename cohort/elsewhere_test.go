@@ -2,6 +2,7 @@ package cohort_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"bcc/blob"
@@ -24,6 +25,13 @@ func TestAJobOfAnotherStoreIsNotBegun(t *testing.T) {
 	_, err = cohort.NewDesk(elsewhere, w.queue).Begin(t.Context(), l.Data)
 	if !errors.Is(err, cohort.ErrElsewhere) || fault.Of(err) != fault.Unavailable || fault.HintOf(err) == "" {
 		t.Errorf("%v: want that it is the wrong store", err)
+	}
+	if err := elsewhere.Create(t.Context(), "cohorts/"+cohort.NewID()+"/manifest.json", strings.NewReader("{}")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = cohort.NewDesk(elsewhere, w.queue).Begin(t.Context(), l.Data)
+	if !errors.Is(err, cohort.ErrTakenAway) || errors.Is(err, cohort.ErrElsewhere) || fault.Of(err) != fault.Unavailable {
+		t.Errorf("%v: want that the cohort was taken away", err)
 	}
 	d := cohort.NewDesk(w.store, w.queue)
 	for range 2 {

@@ -43,3 +43,20 @@ func TestAWorkerWithAnotherStoreLeavesSlidesToOthers(t *testing.T) {
 		t.Error("nothing was kept")
 	}
 }
+
+func TestASlideOfACohortThatWasTakenAwayHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	slide := w.upload(t, "s.png", paint(t, 1))
+	for range queue.Rows {
+		gone := w.submit(t, queue.Routine, slide)
+		if err := w.store.Delete(t.Context(), "cohorts/"+gone.ID+"/manifest.json"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other := w.submit(t, queue.Routine, slide)
+	w.start(t, func(c *worker.Config) { c.Jobs, c.Pause = 1, 10*time.Minute }) // a rest for each would be too long for wait
+	if s := w.wait(t, other, 0); s.State != cohort.Done {
+		t.Errorf("%+v", s.End)
+	}
+}

@@ -138,6 +138,9 @@ func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 	case errors.Is(err, cohort.ErrElsewhere): // others may have the right store: it is theirs at once
 		w.told(log, l.Return(after))
 		w.elsewhere(ctx, log, err)
+	case errors.Is(err, cohort.ErrTakenAway): // at once, it would be the next that is taken, for ever
+		log.Error("a job is left alone", "error", err)
+		w.told(log, l.Later(after, foreignPauses*w.cfg.Pause))
 	case retries(err): // only the store was asked
 		w.await(ctx, log, err)
 		w.told(log, l.Return(after))
