@@ -32,12 +32,16 @@ func (l *Ledger) ordered(ctx context.Context, o *Order) (*Manifest, string, erro
 		if err != nil {
 			return nil, "", err
 		}
-		l.mu.Lock()
-		cancelled, m := b.cancelled, b.Manifest
-		l.mu.Unlock()
-		if cancelled {
+		c, err := l.shelf.cancelled(ctx, id) // another server may have done it
+		if err != nil {
+			return nil, "", err
+		}
+		if c != nil {
 			continue
 		}
+		l.mu.Lock()
+		m := b.Manifest
+		l.mu.Unlock()
 		if m.Order == nil || *m.Order != *o {
 			return nil, "", ErrOtherOrder
 		}
