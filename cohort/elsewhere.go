@@ -52,6 +52,15 @@ func (d *Desk) atHome(ctx context.Context, id string) error {
 	return nil
 }
 
+// Home asks the store anew whether the task's cohort is kept there; what is mounted may
+// have gone since Begin. ErrElsewhere, ErrTakenAway: it is not.
+func (d *Desk) Home(ctx context.Context, t Task) error {
+	d.mu.Lock()
+	delete(d.home, t.Cohort)
+	d.mu.Unlock()
+	return d.atHome(ctx, t.Cohort)
+}
+
 // hasCohorts reports whether any cohort is kept here.
 func (s shelf) hasCohorts(ctx context.Context) (bool, error) {
 	ctx, stop := context.WithCancel(ctx)

@@ -33,7 +33,13 @@ func (w *Worker) open(ctx context.Context, t cohort.Task) (*source, error) {
 			return nil, err
 		}
 	}
-	return w.openStored(ctx, sha, t.Slide.Parameters)
+	src, err := w.openStored(ctx, sha, t.Slide.Parameters)
+	if err != nil && fault.Of(err) == fault.NotFound {
+		if gone := w.desk.Home(ctx, t); gone != nil { // not the slide is missing, the store is
+			return nil, ofStore(gone)
+		}
+	}
+	return src, err
 }
 
 // openStored opens a slide that lies in the store.
