@@ -74,6 +74,7 @@ func NewLooker(cfg LookerConfig, m Model) (*Looker, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	m.Detect.OnePatch = true // a patch that somebody cut for this model
+	m.Detect.Open = nil      // here: a process of its own costs a small picture a third of the rate (docs/results.md)
 	m.Detect.Patch.Readers = 1
 	m.Detect.Slide.Workers = 1 // pictures of many clients fill the cores
 	d, met, err := m.open(cfg.Registerer)
