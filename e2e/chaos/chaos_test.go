@@ -111,6 +111,9 @@ func run(t *testing.T, s scenario) {
 	if err := until(t.Context(), 3*lease, f.queue.empty); err != nil {
 		t.Errorf("what is over lies on the queue: %v", err)
 	}
+	if err := f.settle(t.Context()); err != nil {
+		t.Error(err)
+	}
 	stopAccount()
 	for _, wrong := range <-account {
 		t.Error(wrong)

@@ -124,15 +124,24 @@ func (f *fleet) start(t *testing.T) {
 		t.Fatalf("bcc serve: %v; its log: %s", err, f.server.log)
 	}
 	begun := time.Now()
-	for _, w := range f.workers {
-		if err := until(t.Context(), 60*time.Second, w.works); err != nil {
-			t.Fatal(err)
-		}
+	if err := f.settle(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	f.d.note("the fleet is up: %d nodes of the queue, %d workers, the last %.1f s after the server", len(f.queue.nodes), len(f.workers), time.Since(begun).Seconds())
 }
 
 func (w web) ready() error { return ask(w.base + "/readyz") }
+
+// settle waits until every worker is at work: one that was killed clears away what its
+// last life left when it starts, and one stopped before that cannot.
+func (f *fleet) settle(ctx context.Context) error {
+	for _, w := range f.workers {
+		if err := until(ctx, 60*time.Second, w.works); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // stop ends what is left, gently, and keeps who did not end well.
 func (f *fleet) stop(t *testing.T) {
