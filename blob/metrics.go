@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bcc/fault"
+	"bcc/telemetry"
 )
 
 // s3Metrics counts what is asked of a bucket.
@@ -17,11 +18,10 @@ type s3Metrics struct {
 
 func newS3Metrics(r prometheus.Registerer) s3Metrics {
 	return s3Metrics{
-		register(r, prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name:    "bcc_blob_request_seconds",
-			Help:    "How long operations on object storage took, with their repetitions.",
-			Buckets: prometheus.ExponentialBuckets(0.002, 3, 10),
-		}, []string{"operation"})),
+		register(r, prometheus.NewHistogramVec(telemetry.Histogram(
+			"bcc_blob_request_seconds", "How long operations on object storage took, with their repetitions.",
+			prometheus.ExponentialBuckets(0.002, 3, 10),
+		), []string{"operation"})),
 		register(r, prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bcc_blob_request_failures_total",
 			Help: "Operations on object storage that failed in the end, by kind of error.",

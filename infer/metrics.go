@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/telemetry"
 )
 
 // Placed is a Runner that says where it runs: cpu, cuda:0.
@@ -24,14 +26,13 @@ type metrics struct {
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	device := []string{"device"}
 	m := &metrics{
-		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "bcc_batch_patches", Help: "Patches in a batch.",
-			Buckets: prometheus.ExponentialBuckets(1, 2, 8),
-		}, device),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "bcc_batch_seconds", Help: "Time of a batch in the engine; its rate by bcc_runners is a device's use.",
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
-		}, device),
+		size: prometheus.NewHistogramVec(telemetry.Histogram(
+			"bcc_batch_patches", "Patches in a batch.", prometheus.ExponentialBuckets(1, 2, 8),
+		), device),
+		took: prometheus.NewHistogramVec(telemetry.Histogram(
+			"bcc_batch_seconds", "Time of a batch in the engine; its rate by bcc_runners is a device's use.",
+			prometheus.ExponentialBuckets(0.001, 2, 14),
+		), device),
 		runners: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "bcc_runners", Help: "Runners that are not lost.",
 		}, device),

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bcc/fault"
+	"bcc/telemetry"
 )
 
 // metrics counts what this process did, and at each scrape what is on the queue.
@@ -38,10 +39,10 @@ func newMetrics(r prometheus.Registerer, q *Queue) (*metrics, error) {
 		retaken:    prometheus.NewCounter(counter("redelivered_total", "Jobs taken by this process that had been taken before.")),
 		ended:      prometheus.NewCounter(counter("leases_lost_total", "Leases of this process that ended before the work did.")),
 	}
-	m.waited = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "bcc_queue_wait_seconds", Help: "Time that jobs lay on the queue before they were taken the first time.",
-		Buckets: prometheus.ExponentialBuckets(0.01, 4, 12), // to 12 h
-	}, []string{"lane"})
+	m.waited = prometheus.NewHistogramVec(telemetry.Histogram(
+		"bcc_queue_wait_seconds", "Time that jobs lay on the queue before they were taken the first time.",
+		prometheus.ExponentialBuckets(0.01, 4, 12), // to 12 h
+	), []string{"lane"})
 	for _, l := range lanes { // a rate needs a zero to begin with
 		m.puts.WithLabelValues(string(l))
 		m.taken.WithLabelValues(string(l))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"bcc/telemetry"
 )
 
 // metrics are rate, errors and duration of requests, and what was refused.
@@ -25,10 +27,10 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bcc_http_requests_total", Help: "Requests by route, method and status.",
 		}, []string{"route", "method", "code"}),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "bcc_http_request_duration_seconds", Help: "From the first byte of a request to the last of its answer.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120, 600},
-		}, []string{"route"}),
+		took: prometheus.NewHistogramVec(telemetry.Histogram(
+			"bcc_http_request_duration_seconds", "From the first byte of a request to the last of its answer.",
+			[]float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 120, 600},
+		), []string{"route"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "bcc_http_refused_total", Help: "Work refused for want of room: looker, queue, wait, memory, disk, limit, streams, requests.",
 		}, []string{"reason"}),

@@ -8,6 +8,7 @@ import (
 
 	"bcc/detect"
 	"bcc/report"
+	"bcc/telemetry"
 )
 
 // metrics are shared by all workers and lookers of a process.
@@ -74,7 +75,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		return c
 	}
 	histogram := func(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
-		c, err := shared(reg, prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, labels))
+		c, err := shared(reg, prometheus.NewHistogramVec(telemetry.Histogram(name, help, buckets), labels))
 		errs = append(errs, err)
 		return c
 	}
