@@ -4,7 +4,8 @@
 // In: jobs, each a name, a lane, a row of that lane and bytes. Out: leases, one at a
 // time to whoever asks: the lanes by rank, the rows of a lane in turn; a lease that is
 // not beaten goes to another. Beside the jobs it carries words to whoever listens at
-// the moment (Tell, Listen), which may be lost. It does not know what a job means.
+// the moment (Tell, Listen), which may be lost, and says who of several may act (Lead).
+// It does not know what a job means.
 //
 //	           Put                Take
 //	(nobody) ───────► waiting ───────────► leased ──Done──► (gone)
