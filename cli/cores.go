@@ -1,10 +1,14 @@
 package cli
 
-import "runtime"
+import (
+	"runtime"
 
-// cores is the number of processor cores that this process may use: affinity and
-// the container's limit are in it.
-var cores = runtime.GOMAXPROCS(0)
+	"bcc/resources"
+)
+
+// cores is the number of processor cores that this process may use: affinity, cpusets
+// and the container's quota are in it.
+var cores = resources.ReadCores().Usable
 
 // roomForNativeCalls lets Go run more goroutines than there are cores. Nearly all
 // of the walk's time is spent inside native calls of 0.02 to 20 ms, each of which

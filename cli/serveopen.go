@@ -158,7 +158,7 @@ func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer)
 	if err := s.openLedger(ctx, f); err != nil {
 		return err
 	}
-	if s.machine, err = resources.NewSampler(ctx, s.data); err != nil {
+	if s.machine, err = resources.NewSampler(ctx, resources.Config{Folder: s.data}); err != nil {
 		return err
 	}
 	s.sides = append(s.sides, s.machine.Run)

@@ -90,7 +90,7 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 	if err := writableAs("--scratch", f.scratch); err != nil {
 		return nil, err
 	}
-	if w.machine, err = resources.NewSampler(ctx, f.scratch); err != nil {
+	if w.machine, err = resources.NewSampler(ctx, resources.Config{Folder: f.scratch}); err != nil {
 		return nil, err
 	}
 	return w, f.openWorker(ctx, w, notes)

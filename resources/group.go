@@ -2,60 +2,159 @@ package resources
 
 import (
 	"bufio"
+	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// group is the memory of a control group, in bytes.
-type group struct{ used, limit uint64 }
+// groups are the control groups that a process is in: version 2, version 1 or both.
+type groups struct {
+	membership string // /proc/self/cgroup
+	root       string // where they are mounted
+}
 
-// groupMemory returns the tightest memory limit above this process, in version 2 of
-// control groups or in version 1; false where there is none. membership is
-// /proc/self/cgroup, root is where groups are mounted.
-func groupMemory(membership, root string) (group, bool) {
-	data, err := os.ReadFile(membership)
-	if err != nil {
-		return group{}, false // no Linux
+var ownGroups = groups{"/proc/self/cgroup", "/sys/fs/cgroup"}
+
+// dirs returns the folders of the groups above this process that a controller has, the
+// nearest first, each with the version of its files. In a container the path of a
+// membership is often the host's and is not there: its own group is the root then.
+func (g groups) dirs(controller string) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		data, err := os.ReadFile(g.membership)
+		if err != nil {
+			return // no Linux
+		}
+		for line := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n") {
+			parts := strings.SplitN(line, ":", 3) // id:controllers:path
+			if len(parts) != 3 {
+				continue
+			}
+			base, version := g.root, 2
+			if slices.Contains(strings.Split(parts[1], ","), controller) {
+				base, version = filepath.Join(g.root, controller), 1
+			} else if parts[1] != "" {
+				continue
+			}
+			for dir := filepath.Clean("/" + parts[2]); ; dir = filepath.Dir(dir) {
+				if !yield(filepath.Join(base, dir), version) {
+					return
+				}
+				if dir == "/" {
+					break
+				}
+			}
+		}
 	}
-	var tightest group
+}
+
+// groupMemory is the memory of a control group, in bytes.
+type groupMemory struct{ used, limit uint64 }
+
+// memory returns the tightest memory limit above this process; false where there is
+// none.
+func (g groups) memory() (groupMemory, bool) {
+	var tightest groupMemory
 	found := false
-	for line := range strings.SplitSeq(strings.TrimSpace(string(data)), "\n") {
-		parts := strings.SplitN(line, ":", 3) // id:controllers:path
-		if len(parts) != 3 {
-			continue
+	for dir, version := range g.dirs("memory") {
+		limit, used := "memory.max", "memory.current"
+		if version == 1 {
+			limit, used = "memory.limit_in_bytes", "memory.usage_in_bytes"
 		}
-		base, limit, used := root, "memory.max", "memory.current"
-		if parts[1] == "memory" {
-			base, limit, used = filepath.Join(root, "memory"), "memory.limit_in_bytes", "memory.usage_in_bytes"
-		} else if parts[1] != "" {
-			continue
-		}
-		// In a container the path is often the host's and is not there: its own group is the root.
-		for dir := filepath.Clean("/" + parts[2]); ; dir = filepath.Dir(dir) {
-			at := filepath.Join(base, dir)
-			if g, ok := readGroup(at, limit, used); ok && (!found || g.limit < tightest.limit) {
-				tightest, found = g, true
-			}
-			if dir == "/" {
-				break
-			}
+		if m, ok := readMemory(dir, limit, used); ok && (!found || m.limit < tightest.limit) {
+			tightest, found = m, true
 		}
 	}
 	return tightest, found
 }
 
-func readGroup(dir, limit, used string) (group, bool) {
+func readMemory(dir, limit, used string) (groupMemory, bool) {
 	l, ok := number(filepath.Join(dir, limit))
 	if !ok {
-		return group{}, false // "max": no limit
+		return groupMemory{}, false // "max": no limit
 	}
 	u, ok := number(filepath.Join(dir, used))
 	if !ok {
-		return group{}, false
+		return groupMemory{}, false
 	}
-	return group{used: u - min(inactiveFiles(filepath.Join(dir, "memory.stat")), u), limit: l}, true
+	return groupMemory{used: u - min(pagesOfFiles(filepath.Join(dir, "memory.stat")), u), limit: l}, true
+}
+
+// pagesOfFiles is what of a group's memory the kernel takes back before it kills:
+// pages of files. What is shared between processes is not among them, though version
+// 1 counts it as cache.
+func pagesOfFiles(stat string) (bytes uint64) {
+	v := table(stat)
+	for _, list := range []string{"inactive_file", "active_file"} {
+		n, ok := v["total_"+list] // version 1: with the groups below
+		if !ok {
+			n = v[list]
+		}
+		bytes += n
+	}
+	return bytes
+}
+
+// groupCPU is the processor time that a control group may use and has used.
+type groupCPU struct {
+	quota     float64 // cores' worth
+	used      float64 // seconds
+	throttled float64 // seconds for which it was stopped because its quota was used up
+}
+
+// cpu returns the tightest quota above this process; false where there is none.
+func (g groups) cpu() (groupCPU, bool) {
+	var tightest groupCPU
+	found := false
+	for dir, version := range g.dirs("cpu") {
+		c, ok := readCPU2(dir)
+		if version == 1 {
+			c, ok = readCPU1(dir, g.root)
+		}
+		if ok && (!found || c.quota < tightest.quota) {
+			tightest, found = c, true
+		}
+	}
+	return tightest, found
+}
+
+func readCPU2(dir string) (groupCPU, bool) {
+	data, err := os.ReadFile(filepath.Join(dir, "cpu.max"))
+	if err != nil {
+		return groupCPU{}, false
+	}
+	fields := strings.Fields(string(data)) // "max 100000", "150000 100000": µs in each period of µs
+	if len(fields) != 2 {
+		return groupCPU{}, false
+	}
+	quota, err := strconv.ParseFloat(fields[0], 64)
+	period, wrong := strconv.ParseFloat(fields[1], 64)
+	if err != nil || wrong != nil || !(quota > 0 && period > 0) {
+		return groupCPU{}, false
+	}
+	stat := table(filepath.Join(dir, "cpu.stat"))
+	return groupCPU{quota / period, float64(stat["usage_usec"]) / 1e6, float64(stat["throttled_usec"]) / 1e6}, true
+}
+
+func readCPU1(dir, root string) (groupCPU, bool) {
+	quota, ok := number(filepath.Join(dir, "cpu.cfs_quota_us"))
+	if !ok || quota == 0 {
+		return groupCPU{}, false // -1: no limit
+	}
+	period, ok := number(filepath.Join(dir, "cpu.cfs_period_us"))
+	if !ok || period == 0 {
+		return groupCPU{}, false
+	}
+	// What was used is told by another controller, often in the same folder.
+	at, _ := filepath.Rel(filepath.Join(root, "cpu"), dir)
+	used, ok := number(filepath.Join(root, "cpuacct", at, "cpuacct.usage"))
+	if !ok {
+		used, _ = number(filepath.Join(dir, "cpuacct.usage"))
+	}
+	stat := table(filepath.Join(dir, "cpu.stat"))
+	return groupCPU{float64(quota) / float64(period), float64(used) / 1e9, float64(stat["throttled_time"]) / 1e9}, true
 }
 
 func number(path string) (uint64, bool) {
@@ -67,20 +166,19 @@ func number(path string) (uint64, bool) {
 	return n, err == nil
 }
 
-// inactiveFiles is what of a group's memory the kernel gives back when asked: pages
-// of files that nobody has touched lately.
-func inactiveFiles(path string) uint64 {
+// table reads a file of lines "name number"; empty where there is none.
+func table(path string) map[string]uint64 {
 	f, err := os.Open(path)
 	if err != nil {
-		return 0
+		return nil
 	}
 	defer f.Close()
+	v := map[string]uint64{}
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		name, value, _ := strings.Cut(lines.Text(), " ")
-		if name == "inactive_file" || name == "total_inactive_file" {
-			n, _ := strconv.ParseUint(value, 10, 64)
-			return n
+		if n, err := strconv.ParseUint(value, 10, 64); err == nil {
+			v[name] = n
 		}
 	}
-	return 0
+	return v
 }

@@ -1,15 +1,21 @@
-// Package resources says what this machine has and uses: cores and how busy they
-// are, memory, room on a disk.
+// Package resources says what this machine has and uses, plans how much of it is
+// worked with, and keeps watch over its memory.
 //
-// In: a folder on the disk that matters. Out: Snapshots. Inside a container the
-// limits of its control group count, where they are lower than the machine's. It
-// decides nothing.
+// In: the folders that matter, and who can tell of GPUs. Out: Snapshots; Plans, with
+// their reasons in words; a Guard's level. Inside a container the limits of its
+// control groups count, where they are lower than the machine's. It knows no engine and
+// no slides.
+//
+//	resources.go  what there is and is used at a moment; sampler.go: every two seconds
+//	cores.go, group.go, gpu.go, network.go  where that is read
+//	plan.go       devices, runners, batches, memory: a pure function of it
+//	guard.go      what is given back when memory gets tight, and when
+//	calibration.go  what was measured on this machine, kept for the next start
 package resources
 
 import (
 	"context"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
@@ -20,25 +26,63 @@ import (
 	"bcc/fault"
 )
 
-// Snapshot is what the machine had and used at a moment. Sizes are in bytes.
-type Snapshot struct {
-	Time        time.Time
-	Cores       int     // that this process may use: affinity and the container's limit are in it
-	CPUPercent  float64 // of all cores of the machine, 0 to 100, over the window of the reading
-	RSSBytes    uint64  // of this process
-	MemoryUsed  uint64  // of MemoryTotal; files that the kernel keeps at hand are not in it
-	MemoryTotal uint64
-	DiskFree    uint64 // that this user may still write, on the disk of the folder
-	DiskTotal   uint64
+// Config says what is looked at.
+type Config struct {
+	Folder  string   // on the disk that matters most
+	Folders []string // others in use; default none
+	GPUs    GPUs     // default nil: there are none
 }
 
-// cores is read before anything raises the scheduler's number of slots.
-var cores = runtime.GOMAXPROCS(0)
+// Snapshot is what the machine had and used at a moment. Sizes are in bytes.
+type Snapshot struct {
+	Time         time.Time
+	Window       time.Duration // over which rates and shares of time were read
+	Cores        int           // that this process may use: affinity and the container's limit are in it
+	CPUPercent   float64       // 0 to 100: of all cores of the machine; in a container with a quota, of that
+	CPUThrottled float64       // seconds for which the container was stopped since it started, its quota used up
+	RSSBytes     uint64        // of this process
+	MemoryUsed   uint64        // of MemoryTotal; files that the kernel keeps at hand are not in it
+	MemoryTotal  uint64
+	Limited      bool   // MemoryTotal is the limit of a control group
+	DiskFree     uint64 // that this user may still write, on the disk of the folder
+	DiskTotal    uint64
+	Disks        []Disk  // of all folders, that one's first
+	NetworkIn    float64 // bytes a second
+	NetworkOut   float64
+	GPUs         []GPU
+	NoGPU        string // why there is none, in words
+}
 
-// Read takes a snapshot: CPUPercent is what is used during window, which Read waits
+// Disk is the disk of a folder.
+type Disk struct {
+	Folder      string  `json:"folder"`
+	Free        uint64  `json:"free_bytes"` // that this user may still write
+	Total       uint64  `json:"total_bytes"`
+	UsedPercent float64 `json:"used_percent"` // of what this user could ever have
+}
+
+// MemoryPercent is the share of the memory that is used, 0 to 100.
+func (s Snapshot) MemoryPercent() float64 { return percent(s.MemoryUsed, s.MemoryTotal) }
+
+// DiskPercent is the share of the folder's disk that is used, 0 to 100.
+func (s Snapshot) DiskPercent() float64 {
+	if len(s.Disks) == 0 {
+		return 0
+	}
+	return s.Disks[0].UsedPercent
+}
+
+func percent(part, all uint64) float64 {
+	if all == 0 {
+		return 0
+	}
+	return min(100*float64(part)/float64(all), 100)
+}
+
+// Read takes a snapshot: shares of time and rates are those of window, which Read waits
 // for. An instant has no use; the shorter the window, the more it flaps.
-func Read(ctx context.Context, folder string, window time.Duration) (Snapshot, error) {
-	before, err := busy(ctx)
+func Read(ctx context.Context, cfg Config, window time.Duration) (Snapshot, error) {
+	before, err := count(ctx)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -47,34 +91,75 @@ func Read(ctx context.Context, folder string, window time.Duration) (Snapshot, e
 		return Snapshot{}, ctx.Err()
 	case <-time.After(window):
 	}
-	return since(ctx, folder, before)
+	s, _, err := since(ctx, cfg, before)
+	return s, err
 }
 
-// since takes a snapshot; CPUPercent is what was used since before.
-func since(ctx context.Context, folder string, before times) (Snapshot, error) {
-	s := Snapshot{Time: time.Now().UTC(), Cores: cores}
-	after, err := busy(ctx)
-	if err != nil {
-		return s, err
+// counted is what only grows, at a moment.
+type counted struct {
+	at      time.Time
+	times   times
+	group   groupCPU
+	limited bool // group is one
+	traffic traffic
+}
+
+func count(ctx context.Context) (c counted, err error) {
+	c.at = time.Now()
+	c.group, c.limited = ownGroups.cpu()
+	c.traffic = crossed(ctx)
+	c.times, err = busy(ctx)
+	return c, err
+}
+
+// since takes a snapshot; what was used since before stands in it. It returns what the
+// next one follows.
+func since(ctx context.Context, cfg Config, before counted) (s Snapshot, now counted, err error) {
+	if now, err = count(ctx); err != nil {
+		return s, now, err
 	}
-	s.CPUPercent = after.percentSince(before)
+	s = Snapshot{Time: now.at.UTC(), Window: now.at.Sub(before.at), Cores: ReadCores().Usable}
+	s.CPUPercent, s.CPUThrottled = now.percentSince(before), now.group.throttled
+	s.NetworkIn = rate(before.traffic.received, now.traffic.received, s.Window.Seconds())
+	s.NetworkOut = rate(before.traffic.sent, now.traffic.sent, s.Window.Seconds())
 	if s.RSSBytes, err = RSS(ctx); err != nil {
-		return s, err
+		return s, now, err
 	}
+	if s.MemoryUsed, s.MemoryTotal, s.Limited, err = memory(ctx, ownGroups); err != nil {
+		return s, now, err
+	}
+	for _, folder := range append([]string{cfg.Folder}, cfg.Folders...) {
+		d, err := disk.UsageWithContext(ctx, folder)
+		if err != nil {
+			return s, now, fault.New(fault.Unavailable, "read disk use: %w", err)
+		}
+		s.Disks = append(s.Disks, Disk{folder, d.Free, d.Total, percent(d.Used, d.Used+d.Free)})
+	}
+	s.DiskFree, s.DiskTotal = s.Disks[0].Free, s.Disks[0].Total
+	if cfg.GPUs != nil {
+		s.GPUs, s.NoGPU = cfg.GPUs()
+	}
+	return s, now, nil
+}
+
+// memory returns what is used of the machine's memory, or of the tightest limit of a
+// control group where that is lower.
+func memory(ctx context.Context, g groups) (used, total uint64, limited bool, err error) {
 	m, err := mem.VirtualMemoryWithContext(ctx)
 	if err != nil {
-		return s, fault.New(fault.Unavailable, "read memory use: %w", err)
+		return 0, 0, false, fault.New(fault.Unavailable, "read memory use: %w", err)
 	}
-	s.MemoryUsed, s.MemoryTotal = m.Total-min(m.Available, m.Total), m.Total
-	if g, ok := groupMemory("/proc/self/cgroup", "/sys/fs/cgroup"); ok && g.limit < s.MemoryTotal {
-		s.MemoryUsed, s.MemoryTotal = min(g.used, g.limit), g.limit
+	if group, ok := g.memory(); ok && group.limit < m.Total {
+		return min(group.used, group.limit), group.limit, true, nil
 	}
-	d, err := disk.UsageWithContext(ctx, folder)
-	if err != nil {
-		return s, fault.New(fault.Unavailable, "read disk use: %w", err)
-	}
-	s.DiskFree, s.DiskTotal = d.Free, d.Total
-	return s, nil
+	return m.Total - min(m.Available, m.Total), m.Total, false, nil
+}
+
+// Memory returns what is used of the memory that there is, bytes, now: of the machine's,
+// or of the container's limit. Pages of files that the kernel gives back are not in it.
+func Memory(ctx context.Context) (used, total uint64, err error) {
+	used, total, _, err = memory(ctx, ownGroups)
+	return used, total, err
 }
 
 // RSS returns the bytes of memory that this process holds now.
@@ -84,6 +169,15 @@ func RSS(ctx context.Context) (uint64, error) {
 		return 0, fault.New(fault.Unavailable, "read memory use of this process: %w", err)
 	}
 	return m.RSS, nil
+}
+
+// percentSince is the share of the quota that the container used, where there is one:
+// its neighbours are none of its business. Else that of the machine.
+func (c counted) percentSince(before counted) float64 {
+	if took := c.at.Sub(before.at).Seconds(); c.limited && before.limited && c.group.quota > 0 && took > 0 {
+		return min(max(100*(c.group.used-before.group.used)/(took*c.group.quota), 0), 100)
+	}
+	return c.times.percentSince(before.times)
 }
 
 // times is what the cores have done since the machine started, in seconds.

@@ -9,8 +9,8 @@ import (
 // Sampler keeps a snapshot at hand that is a few seconds old at most. Latest may be
 // called by any number of goroutines.
 type Sampler struct {
-	folder string
-	before times
+	cfg    Config
+	before counted
 
 	mu     sync.Mutex
 	latest Snapshot
@@ -23,13 +23,13 @@ const (
 
 // NewSampler returns a Sampler that has its first reading, for which it waits a
 // tenth of a second.
-func NewSampler(ctx context.Context, folder string) (*Sampler, error) {
-	s := &Sampler{folder: folder}
+func NewSampler(ctx context.Context, cfg Config) (*Sampler, error) {
+	s := &Sampler{cfg: cfg}
 	var err error
-	if s.latest, err = Read(ctx, folder, firstWindow); err != nil {
+	if s.latest, err = Read(ctx, cfg, firstWindow); err != nil {
 		return nil, err
 	}
-	s.before, err = busy(ctx)
+	s.before, err = count(ctx)
 	return s, err
 }
 
@@ -49,13 +49,11 @@ func (s *Sampler) Run(ctx context.Context) error {
 }
 
 func (s *Sampler) sample(ctx context.Context) {
-	latest, err := since(ctx, s.folder, s.before)
+	latest, now, err := since(ctx, s.cfg, s.before)
 	if err != nil {
 		return
 	}
-	if s.before, err = busy(ctx); err != nil {
-		return
-	}
+	s.before = now
 	s.mu.Lock()
 	s.latest = latest
 	s.mu.Unlock()
