@@ -8,6 +8,7 @@
 //	s3.go        objects in a bucket; s3write.go, s3read.go
 //	spool.go     keeps here what the store cannot take now; send.go sends it later
 //	set.go       files that belong together, with their sums
+//	traced.go    a span around each operation
 package blob
 
 import (
