@@ -44,7 +44,16 @@ type Task struct {
 	Priority queue.Lane `json:"priority"`
 	Model    string     `json:"model,omitempty"` // Manifest.Model
 	Slide    Slide      `json:"slide"`
+
+	// Manifest.Trace: what is done belongs below it, or, of a large cohort, has a trace of
+	// its own that names it.
+	Trace     string `json:"trace,omitempty"`
+	TraceLink string `json:"trace_link,omitempty"`
 }
+
+// tracedTogether is the most slides of a cohort that stand in one trace: some twenty
+// spans each are what a person can look through.
+const tracedTogether = 16
 
 // jobData is what the queue carries: all that a worker has to know, so that it need
 // not read a manifest of 30,000 slides for each of them.
@@ -56,7 +65,11 @@ type jobData struct {
 // newJob returns the job of a slide of which so many ends are void: another ID each
 // time, for the queue drops one that it had a short while ago.
 func newJob(m *Manifest, i, void int) queue.Job {
-	data, err := json.Marshal(jobData{FormatVersion, Task{Cohort: m.ID, Index: i, Owner: m.Owner, Priority: m.Priority, Model: m.Model, Slide: m.Slides[i]}})
+	t := Task{Cohort: m.ID, Index: i, Owner: m.Owner, Priority: m.Priority, Model: m.Model, Slide: m.Slides[i], Trace: m.Trace}
+	if len(m.Slides) > tracedTogether {
+		t.Trace, t.TraceLink = "", m.Trace
+	}
+	data, err := json.Marshal(jobData{FormatVersion, t})
 	if err != nil {
 		panic(err) // nothing in it can fail to be encoded
 	}

@@ -20,6 +20,7 @@ type Manifest struct {
 	RetryOf       string     `json:"retry_of,omitempty"` // the cohort whose slides are tried once more
 	Model         string     `json:"model,omitempty"`    // SHA-256 of the bundle that looks at it; empty: any
 	Order         *Order     `json:"order,omitempty"`    // under which it may be submitted again
+	Trace         string     `json:"trace,omitempty"`    // telemetry.Traceparent of the submission; of its processing only, no part of what is asked
 	Slides        []Slide    `json:"slides"`
 }
 

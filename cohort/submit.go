@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bcc/queue"
+	"bcc/telemetry"
 )
 
 // putWithin is the most slides of a cohort whose jobs are put before Submit returns:
@@ -20,7 +21,7 @@ const putWithin = 256
 // Unavailable: the store or the queue is away.
 func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 	now := time.Now().UTC()
-	m.FormatVersion, m.ID, m.Submitted = FormatVersion, NewID(), now
+	m.FormatVersion, m.ID, m.Submitted, m.Trace = FormatVersion, NewID(), now, telemetry.Traceparent(ctx)
 	if m.Priority == "" {
 		m.Priority = queue.Routine
 	}

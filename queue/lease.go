@@ -14,6 +14,8 @@ type Lease struct {
 	// was handed back by Return or Later. After a crash of the server within a tenth of a second
 	// of a Take that Take may not be counted.
 	Attempt int
+	// Put is when the job was put, by the server's clock; zero where the queue does not say.
+	Put time.Time
 
 	holder Holder
 }

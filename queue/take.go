@@ -188,5 +188,7 @@ func (q *Queue) leased(r *row, m *nats.Msg, asked time.Time) (*Lease, error) {
 		attempt = max(1, attempt-h.returns)
 	}
 	q.met.took(r.lane, meta.NumDelivered > 1, meta.Timestamp)
-	return NewLease(Job{ID: id, Lane: r.lane, Row: r.number, Data: m.Data}, attempt, h), nil
+	l := NewLease(Job{ID: id, Lane: r.lane, Row: r.number, Data: m.Data}, attempt, h)
+	l.Put = meta.Timestamp
+	return l, nil
 }
