@@ -26,6 +26,7 @@ import (
 	"bcc/server"
 	"bcc/slide"
 	"bcc/telemetry"
+	"bcc/worker"
 	"bcc/wsi"
 )
 
@@ -192,7 +193,7 @@ func (s *service) openServer(f *serveFlags, set *pflag.FlagSet) (err error) {
 	cfg.Registry, cfg.Logger, cfg.Audit, cfg.Version = s.registry, s.log, s.audit, s.version
 	cfg.Incoming = filepath.Join(s.data, "incoming")
 	cfg.MaxUpload, cfg.MaxPixels, cfg.ReserveDisk = int64(f.maxUpload), f.maxPixels, int64(f.reserve)
-	cfg.Workers, cfg.Linger = f.workers, f.linger
+	cfg.Workers, cfg.Shard, cfg.Linger = f.workers, worker.DefaultConfig().Shard, f.linger
 	// A connection may have a file of its own, and the queue and the store need theirs:
 	// where all are taken by those who say nothing, nobody is served any more.
 	if files := resources.OpenFiles(); files > 0 {

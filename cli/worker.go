@@ -25,6 +25,7 @@ type workerFlags struct {
 	store    string
 	slots    int
 	id       string
+	kind     string
 	scratch  string
 	drain    time.Duration
 	metrics  string
@@ -64,6 +65,7 @@ func (f *workerFlags) registerWorker(fs *pflag.FlagSet) {
 	fs.IntVar(&f.slots, "jobs", 0, "slides in flight; 0: as many as keep the devices busy and fit into memory")
 	d := worker.DefaultConfig()
 	fs.StringVar(&f.id, "id", "", "name of this worker in lists, one of its own; empty: a random one")
+	fs.StringVar(&f.kind, "kind", d.Kind, "what its machine is one of, all alike: bcc autoscale and prices (bcc serve --price) go by it")
 	fs.StringVar(&f.scratch, "scratch", os.TempDir(), "folder for what is being written")
 	fs.DurationVar(&f.drain, "drain", d.Drain, "how long stopping may take")
 	fs.StringVar(&f.metrics, "metrics-addr", "", "host:port on which /metrics, /livez and /readyz answer; empty: none")

@@ -105,12 +105,12 @@ func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writ
 	}
 	e := w.judge.engine
 	cfg := worker.DefaultConfig()
-	cfg.ID, cfg.Scratch, cfg.Drain = f.id, f.scratch, f.drain
+	cfg.ID, cfg.Kind, cfg.Scratch, cfg.Drain = f.id, f.kind, f.scratch, f.drain
 	if f.slots > 0 {
 		cfg.Jobs = f.slots
 	}
 	cfg.RSS, cfg.Logger, cfg.Registerer = w.rss, w.log, w.registry
-	cfg.Engine, cfg.Memory = e.Busy, w.memory
+	cfg.Engine, cfg.Memory, cfg.CPU = e.Busy, w.memory, w.cpu
 	if at, err := blob.Parse(f.store); err == nil && at.Bucket != "" {
 		cfg.Readers = max(remoteReaders, cores)
 	}
@@ -134,6 +134,9 @@ func (w *labourer) memory() (used, limit uint64) {
 
 // rss is the memory of this process, in bytes, as it was a moment ago.
 func (w *labourer) rss() uint64 { return w.machine.Latest().RSSBytes }
+
+// cpu is how busy this machine's cores were a moment ago, percent.
+func (w *labourer) cpu() float64 { return w.machine.Latest().CPUPercent }
 
 // run runs what open opened, until ctx ends or the last device is lost.
 func (w *labourer) run(ctx context.Context, out io.Writer) error {

@@ -9,6 +9,7 @@
 //	retry.go    when it is sent again
 //	words.go    what the server says
 //	cohorts.go  submit, look, cancel, retry; upload.go slides; follow.go what happens
+//	fleet.go    what is to be done by when and who is there; what is wanted
 package client
 
 import (

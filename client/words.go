@@ -119,3 +119,47 @@ type Machine struct {
 	} `json:"workers"`
 	Degraded []string `json:"degraded"`
 }
+
+// Fleet is what is to be done by when, and who is there.
+type Fleet struct {
+	Timestamp    time.Time     `json:"timestamp"` // by the server's clock
+	Demands      []Demand      `json:"demands"`   // urgent ones first, then by deadline, what has none last
+	Workers      []FleetWorker `json:"workers"`
+	ShardPatches int           `json:"shard_patches"` // that one worker takes of a slide at once; 0: not known
+	QueueAgeS    float64       `json:"queue_age_s"`   // since when the oldest slide waits; 0: none does
+	PatchesPerS  float64       `json:"patches_per_s"` // of all workers, while there is work; 0: nothing was measured
+	Wanted       *Wish         `json:"wanted"`        // what somebody said within the last minutes; nil: nobody did
+}
+
+// Demand is work that shares a deadline.
+type Demand struct {
+	Urgent    bool       `json:"urgent"`
+	Deadline  *time.Time `json:"deadline"` // nil: none was given
+	Slides    int        `json:"slides"`   // without an end
+	Patches   float64    `json:"patches"`  // left, guessed where slides were not looked at yet
+	Deviation float64    `json:"patches_deviation"`
+	Largest   float64    `json:"largest_patches"` // left of the largest slide
+	Since     *time.Time `json:"since"`           // since when the oldest slide waits; nil: all are being walked
+}
+
+// FleetWorker is a worker as far as it matters for how many there should be.
+type FleetWorker struct {
+	ID                  string    `json:"id"`
+	Kind                string    `json:"kind"` // empty: an older worker
+	Host                string    `json:"host"`
+	Busy                int       `json:"busy"` // slides and shards that it is at
+	Jobs                int       `json:"jobs"` // slides that it walks at once
+	Draining            bool      `json:"draining"`
+	Started             time.Time `json:"started"`                // by its own clock
+	CapacityPatchesPerS float64   `json:"capacity_patches_per_s"` // while it has something to do; 0: not known yet
+	CPUPercent          float64   `json:"cpu_percent"`            // of its machine's cores
+}
+
+// Wish is how many workers there should be by kind, and why.
+type Wish struct {
+	Wanted map[string]int `json:"wanted"`
+	Reason string         `json:"reason"`
+	Policy string         `json:"policy"`
+	Target string         `json:"target"`
+	At     time.Time      `json:"at"` // when that was decided
+}

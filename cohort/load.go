@@ -55,20 +55,27 @@ func (l *Ledger) rate() (perS float64, sure precision) {
 
 // WorkerState is what a worker says of itself.
 type WorkerState struct {
-	ID          string    `json:"id"`
-	Host        string    `json:"host"`
-	Devices     []string  `json:"devices"`
-	Runners     int       `json:"runners"`
-	Jobs        int       `json:"jobs"` // slides it walks at once
-	Busy        int       `json:"busy"` // slides it walks now
-	PatchesPerS float64   `json:"patches_per_s"`
-	RSSBytes    uint64    `json:"rss_bytes"`
-	Started     time.Time `json:"started"`
-	Seen        time.Time `json:"seen"` // by the ledger, the last time
-	Degraded    []string  `json:"degraded"`
-	Version     string    `json:"version"`
-	Model       string    `json:"model"` // name and version
-	ModelSHA256 string    `json:"model_sha256"`
+	ID          string   `json:"id"`
+	Kind        string   `json:"kind"` // all whose machines are alike; empty: an older worker
+	Host        string   `json:"host"`
+	Devices     []string `json:"devices"`
+	Runners     int      `json:"runners"`
+	Jobs        int      `json:"jobs"`     // slides it walks at once
+	Busy        int      `json:"busy"`     // slides it walks now
+	Draining    bool     `json:"draining"` // takes nothing new: it was told to end
+	PatchesPerS float64  `json:"patches_per_s"`
+	// CapacityPatchesPerS is what it scored per second of the time in which it had
+	// something to do, over the last minutes of such time: known also while it is
+	// idle. 0: nothing yet.
+	CapacityPatchesPerS float64   `json:"capacity_patches_per_s"`
+	CPUPercent          float64   `json:"cpu_percent"` // of its machine's cores, 0 to 100, over the last seconds
+	RSSBytes            uint64    `json:"rss_bytes"`
+	Started             time.Time `json:"started"`
+	Seen                time.Time `json:"seen"` // by the ledger, the last time
+	Degraded            []string  `json:"degraded"`
+	Version             string    `json:"version"`
+	Model               string    `json:"model"` // name and version
+	ModelSHA256         string    `json:"model_sha256"`
 }
 
 // A worker that says nothing for workerGone is not there any more; of more than
@@ -105,10 +112,22 @@ func (l *Ledger) hearWorker(_ string, data []byte) {
 	if json.Unmarshal(data, &w) != nil || w.ID == "" {
 		return
 	}
+	if !ValidKind(w.Kind) {
+		w.Kind = ""
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w.Seen = time.Now()
 	if _, known := l.workers[w.ID]; known || len(l.workers) < maxWorkers {
 		l.workers[w.ID] = w
 	}
+}
+
+// ValidKind reports whether a kind of worker may be called so: it stands in metrics and
+// on command lines.
+func ValidKind(name string) bool {
+	if name == "" || len(name) > 63 {
+		return false
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == ""
 }

@@ -34,6 +34,7 @@ type Ledger interface {
 	Follow(ctx context.Context, id string) (<-chan cohort.Event, error)
 	Wait(ctx context.Context, slideID string) (cohort.Status, error)
 	Load() cohort.Load
+	Demands() []cohort.Demand
 	Workers() []cohort.WorkerState
 }
 
@@ -79,7 +80,8 @@ type Config struct {
 	Plan     Planner         // says how much of a large slide's patches is tissue; nil: nobody knows
 	Machine  func() Machine  // what this machine has and uses; nil: unknown
 	Degraded func() []string // what is not as it should be, in words; nil: nothing
-	Workers  int             // wanted, for /machine
+	Workers  int             // wanted in this process, for /machine
+	Shard    int             // patches that a worker takes of a slide at once, for /autoscale; 0: not known
 	// Open opens slides for viewers. Default nil: in this process.
 	Open     func(ctx context.Context, r io.ReaderAt, size int64, cfg slide.Config) (Pixels, error)
 	Slide    slide.Config                                         // codecs, for headers and tiles

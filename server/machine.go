@@ -34,9 +34,10 @@ type machineJSON struct {
 		DrainS  *float64 `json:"drain_s"` // null: there is work, and no speed was measured yet
 	} `json:"backlog"`
 	Workers struct {
-		Present int                  `json:"present"`
-		Wanted  int                  `json:"wanted"`
-		List    []cohort.WorkerState `json:"list"`
+		Present    int                  `json:"present"`
+		Wanted     int                  `json:"wanted"`
+		Autoscaler *wishJSON            `json:"autoscaler"` // null: nobody has said what there should be
+		List       []cohort.WorkerState `json:"list"`
 	} `json:"workers"`
 	Requests struct {
 		InFlight int `json:"in_flight"`
@@ -67,16 +68,13 @@ func (s *Server) machine(c *call) error {
 	}
 	out.Workers.List = some(s.cfg.Ledger.Workers())
 	out.Workers.Present = len(out.Workers.List)
-	out.Workers.Wanted = s.wanted(out.Workers.Present)
+	out.Workers.Wanted, out.Workers.Autoscaler = s.wanted(out.Workers.Present), s.wish.get(time.Now())
 	out.Requests.InFlight, out.Requests.Limit = int(s.open.Load()), s.cfg.MaxConns
 	out.Degraded = s.degraded(out.Workers.List)
 	out.Timestamp = time.Now().UTC().Truncate(time.Millisecond)
 	c.sendJSON(http.StatusOK, out)
 	return nil
 }
-
-// wanted is how many workers there should be: those of other machines come unasked.
-func (s *Server) wanted(present int) int { return max(s.cfg.Workers, present) }
 
 // degraded is what is not as it should be, in words, each once: of this server, and
 // of the workers.

@@ -56,9 +56,8 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 	memory := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bcc_http_picture_bytes", Help: "Memory of pictures that are being looked at.",
 	}, func() float64 { return float64(s.memory.used.Load()) })
-	wanted := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "bcc_workers_wanted", Help: "Workers that there should be.",
-	}, func() float64 { return float64(s.wanted(len(s.cfg.Ledger.Workers()))) })
+	wanted := wantedGauge{s, prometheus.NewDesc("bcc_workers_wanted",
+		"Workers that there should be, by kind; no kind: nobody has said so but the command line.", []string{"kind"}, nil)}
 	var errs []error
 	for _, c := range []prometheus.Collector{m.requests, m.took, inFlight, m.refused, m.conns, m.closed, m.received, m.tiles, streams, memory, wanted} {
 		errs = append(errs, r.Register(c))
@@ -72,4 +71,18 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 func (m *metrics) observe(rt *route, method string, status int, took time.Duration) {
 	m.requests.WithLabelValues(rt.pattern, plainMethod(method), strconv.Itoa(status)).Inc()
 	m.took.WithLabelValues(rt.pattern).Observe(took.Seconds())
+}
+
+// wantedGauge is read from the server when somebody asks: kinds come and go.
+type wantedGauge struct {
+	s    *Server
+	desc *prometheus.Desc
+}
+
+func (g wantedGauge) Describe(to chan<- *prometheus.Desc) { to <- g.desc }
+
+func (g wantedGauge) Collect(to chan<- prometheus.Metric) {
+	for kind, n := range g.s.wantedByKind(len(g.s.cfg.Ledger.Workers())) {
+		to <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, float64(n), kind)
+	}
 }

@@ -20,6 +20,8 @@ func (s *Server) routes() {
 
 	s.route(route{}, "GET /model/info", s.modelInfo)
 	s.route(route{}, "GET /machine", s.machine)
+	s.route(route{}, "GET /autoscale", s.getAutoscale)
+	s.route(route{}, "PUT /autoscale", s.putAutoscale)
 	s.route(route{}, "GET /metrics", s.prometheus)
 
 	s.route(work, "POST /predict", s.predict)

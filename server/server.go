@@ -11,6 +11,7 @@
 //	form.go        multipart, part by part; receive.go the file in it
 //	predict.go     a small picture now, a large slide with a cohort behind it
 //	cohorts.go     submit, list, follow (events.go), cancel
+//	autoscale.go   what is to be done by when and who is there; what is wanted
 //	slides.go      what is known of a slide, the files of its result; tiles.go
 //	openapi.json   the description that all of this is tested against
 package server
@@ -39,6 +40,7 @@ type Server struct {
 	results *results
 	repeat  *repeats
 	follow  *followers
+	wish    wish // of an autoscaler
 
 	open     atomic.Int64 // requests being answered
 	ready    atomic.Bool

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"bcc/cohort"
 	"bcc/detect"
 	"bcc/fault"
@@ -57,7 +59,11 @@ type conductor struct {
 // conduct returns the slide's result, written into dir. hands is waited for before
 // the slot takes another job: a hand may be at somebody else's shard yet.
 func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, dir string) (report.Result, error) {
-	survey, err := p.examiner.Survey(ctx, src.Source, planned{w, job.task})
+	var survey Survey
+	err := w.step(ctx, spanSurvey, func(ctx context.Context) (err error) {
+		survey, err = p.examiner.Survey(ctx, src.Source, planned{w, job.task})
+		return err
+	})
 	if err != nil {
 		return report.Result{}, err
 	}
@@ -84,7 +90,12 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 			continue // what was there is not any more
 		}
 		defer done()
-		return survey.Finish(ctx, rows, dir)
+		var r report.Result
+		err = w.step(ctx, spanReport, func(ctx context.Context) (err error) {
+			r, err = survey.Finish(ctx, rows, dir)
+			return err
+		}, patchCount(survey.Grid().Len()))
+		return r, err
 	}
 }
 
@@ -263,6 +274,11 @@ func (c *conductor) perPatch() time.Duration {
 // make has a shard scored here, and its rows kept, where they are not in the store.
 func (c *conductor) make(ctx context.Context, i int) error {
 	defer c.making.Done()
+	return c.w.step(ctx, spanShard, func(ctx context.Context) error { return c.score(ctx, i) },
+		attribute.Int("bcc.shard", i), patchCount(c.shards[i].Len()))
+}
+
+func (c *conductor) score(ctx context.Context, i int) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	c.mu.Lock()

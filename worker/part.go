@@ -8,11 +8,14 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"bcc/blob"
 	"bcc/cohort"
 	"bcc/detect"
 	"bcc/fault"
 	"bcc/queue"
+	"bcc/telemetry"
 	"bcc/wsi"
 )
 
@@ -66,6 +69,7 @@ func (w *Worker) tellPart(t cohort.Task, what, key string) {
 func (c *conductor) partJob(i int, remains time.Duration) queue.Job {
 	t := c.job.task
 	t.Slide.Name = "" // whoever helps has no need of it
+	t.Trace, t.TraceLink = c.job.trace, ""
 	sh := c.shards[i]
 	g := detect.Part(c.survey.Grid(), sh.From, sh.To)
 	data, err := json.Marshal(partJob{
@@ -163,7 +167,10 @@ func (w *Worker) doPart(ctx context.Context, l *queue.Lease, log *slog.Logger) (
 	}
 	defer deaf()
 	err = w.hold(ctx, l, &walk{task: t, stop: stop}, func(ctx context.Context) error {
-		return guard(log, func() error { return w.makePart(ctx, p, g) })
+		return guard(log, func() error {
+			return w.step(telemetry.Under(ctx, t.Trace), spanPart, func(ctx context.Context) error { return w.makePart(ctx, p, g) },
+				attribute.String("bcc.slide_id", t.SlideID), patchCount(g.Len()))
+		})
 	})
 	if errors.Is(err, errMade) || errors.Is(err, errCancelled) {
 		return partOver, nil

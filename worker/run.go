@@ -8,9 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/queue"
+	"bcc/telemetry"
 )
 
 // Why a walk is stopped, where it is not because the worker stops.
@@ -26,6 +29,7 @@ type walk struct {
 
 	// Of whole slides only.
 	id     string          // tells this attempt from others
+	trace  string          // its span, for those who help with it
 	slot   context.Context // of the slot that does it
 	parts  []queue.Lane    // what its hands may take while they wait
 	known  int             // patches whose outputs were kept when it was begun
@@ -88,9 +92,12 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 	if !ok {
 		return
 	}
-	job := &walk{task: t, id: fmt.Sprintf("%x-%d", w.number, w.jobs.Add(1)), slot: ctx, parts: parts, effort: effort{share: &w.share}}
+	ctx, span := w.follow(ctx, l, t)
+	after = trace.ContextWithSpan(after, span)
+	job := &walk{task: t, trace: telemetry.Traceparent(ctx), id: fmt.Sprintf("%x-%d", w.number, w.jobs.Add(1)), slot: ctx, parts: parts, effort: effort{share: &w.share}}
 	defer job.hands.Wait() // one may be at a shard of another slide yet
 	end, err := w.attempt(ctx, l, job)
+	defer func() { followed(span, end, err) }()
 	if err != nil {
 		sha := end.SHA256
 		var over bool

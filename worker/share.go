@@ -13,6 +13,7 @@ type share struct {
 	busy int
 	last time.Time
 	each time.Duration // what one that was there from the beginning would have got
+	all  time.Duration // in which there was any
 }
 
 // begin adds a slide; end, called once, returns its part.
@@ -35,8 +36,17 @@ func (s *share) pass() {
 	now := time.Now()
 	if s.busy > 0 {
 		s.each += now.Sub(s.last) / time.Duration(s.busy)
+		s.all += now.Sub(s.last)
 	}
 	s.last = now
+}
+
+// spent returns for how long anything was walked up to now.
+func (s *share) spent() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pass()
+	return s.all
 }
 
 // walking returns how many slides there are now.

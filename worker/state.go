@@ -17,16 +17,20 @@ const helloEvery = 5 * time.Second
 func (w *Worker) State() cohort.WorkerState {
 	host, _ := os.Hostname() // a machine without a name has none to tell
 	s := cohort.WorkerState{
-		ID: w.cfg.ID, Host: host,
+		ID: w.cfg.ID, Kind: w.cfg.Kind, Host: host,
 		Devices: append([]string{}, w.model.Devices...), Runners: w.model.Runners,
 		Jobs: int(w.slots.Load()), Busy: w.share.walking(), PatchesPerS: w.pace.rate(),
-		Started: w.started, Seen: time.Now().UTC(),
+		CapacityPatchesPerS: w.capacity.rate(),
+		Started:             w.started, Seen: time.Now().UTC(),
 		Degraded: append([]string{}, w.model.words()...),
 		Version:  w.model.Detect.Program.Version,
 		Model:    w.model.Detect.Model.Name + " " + w.model.Detect.Model.Version, ModelSHA256: w.model.Detect.Model.SHA256,
 	}
 	if w.cfg.RSS != nil {
 		s.RSSBytes = w.cfg.RSS()
+	}
+	if w.cfg.CPU != nil {
+		s.CPUPercent = w.cfg.CPU()
 	}
 	if time.Since(time.Unix(0, w.away.Load())) < awayFor {
 		s.Degraded = append(s.Degraded, awayWords)
@@ -49,6 +53,7 @@ func (w *Worker) greet(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		w.pace.mark(time.Now(), w.patches.Load(), w.share.walking() > 0)
+		w.capacity.mark(w.patches.Load(), w.share.spent())
 		if err := w.desk.Hello(w.State()); err != nil {
 			w.log.Debug("say that the worker is there", "error", err)
 		}

@@ -15,7 +15,11 @@ import (
 // slide.
 func (w *Worker) walk(ctx context.Context, job *walk) (end cohort.End, err error) {
 	t := job.task
-	src, err := w.open(ctx, t)
+	var src *source
+	err = w.step(ctx, spanOpen, func(ctx context.Context) (err error) {
+		src, err = w.open(ctx, t)
+		return err
+	})
 	if err != nil {
 		return end, err
 	}

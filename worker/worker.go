@@ -14,6 +14,7 @@
 //	part.go     shards of slides that others conduct
 //	shard.go    what a shard is, rows.go: what the model gave for it, in the store
 //	degrade.go  what is given up under overload, and when
+//	trace.go    the spans of all that
 //	looker.go   small pictures: room? known? else detect, in memory
 //
 // Results carry no name of the file they came from: they are found by content, and
@@ -34,11 +35,13 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"bcc/blob"
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/queue"
+	"bcc/telemetry"
 )
 
 // Queue gives jobs and takes offers: queue.Queue.
@@ -60,6 +63,9 @@ type Fetcher interface {
 type Config struct {
 	// ID tells workers apart. Default: a random one.
 	ID string
+	// Kind is what its machine is one of: whoever decides how many there should be
+	// takes all of a kind to be alike. Letters, digits, . _ -. Default "worker".
+	Kind string
 	// Jobs is the number of slides walked at once; one more place is kept for urgent
 	// ones. Default 0: begins with 2 (while one is opened or written the other is
 	// scored), and has more while runners are idle and there is memory.
@@ -102,15 +108,19 @@ type Config struct {
 
 	// RSS returns the memory of this process, bytes, for those who look. Default nil.
 	RSS func() uint64
+	// CPU returns how busy this machine's cores are, percent, for those who look and
+	// for scaling. Default nil: 0.
+	CPU func() float64
 
 	Logger     *slog.Logger          // default nil: nobody hears
 	Registerer prometheus.Registerer // default nil: no metrics
+	Tracer     trace.TracerProvider  // default nil: no traces
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		MaxJobs: 8, Shard: 512, Lease: 30 * time.Second, Drain: 20 * time.Second, Attempts: 5, Kills: 3, Pause: 2 * time.Second,
+		Kind: "worker", MaxJobs: 8, Shard: 512, Lease: 30 * time.Second, Drain: 20 * time.Second, Attempts: 5, Kills: 3, Pause: 2 * time.Second,
 		Degrade: Degrade{Overlap: 30 * time.Minute, Coarse: 2 * time.Hour, Sustained: time.Minute},
 	}
 }
@@ -123,6 +133,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fault.New(fault.Invalid, format, args...))
 		}
 	}
+	bad(!cohort.ValidKind(c.Kind), "kind %.80q: want up to 63 letters, digits, dots, lines", c.Kind)
 	bad(c.Jobs < 0 || c.Jobs > 1024, "%d slides at once: want 1 to 1024, or 0 for as many as there is room for", c.Jobs)
 	bad(c.MaxJobs < 1 || c.MaxJobs > 1024, "at most %d slides at once: want 1 to 1024", c.MaxJobs)
 	bad(c.Shard < 1 || c.Shard > maxShard, "%d patches a shard: want 1 to %d", c.Shard, maxShard)
@@ -146,6 +157,7 @@ type Worker struct {
 	fetch   Fetcher
 	log     *slog.Logger
 	metrics *metrics
+	spans   trace.Tracer
 	started time.Time
 	scratch string // its own, below Config.Scratch, while it runs
 
@@ -162,6 +174,7 @@ type Worker struct {
 	away       atomic.Int64 // when the store was, the last time: nanoseconds since 1970
 	astray     atomic.Int64 // when a job of another store was met, the last time: the same
 	pace       pace
+	capacity   capacity
 
 	mu      sync.Mutex
 	walks   map[*walk]struct{}
@@ -198,7 +211,7 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 	fmt.Fprint(h, cfg.ID, time.Now().UnixNano())
 	return &Worker{
 		number: h.Sum64(), cfg: cfg, model: m, store: store, queue: q, desk: desk, fetch: fetcher,
-		log: cfg.Logger.With("worker_id", cfg.ID), metrics: met, started: time.Now().UTC(),
+		log: cfg.Logger.With("worker_id", cfg.ID), metrics: met, started: time.Now().UTC(), spans: telemetry.Spans(cfg.Tracer, "worker"),
 		walks: map[*walk]struct{}{},
 	}, nil
 }

@@ -56,7 +56,7 @@ function figures(m) {
     ["Speed", count(m.patches_per_s), "patches a second"],
     ["Waiting", plural(b.slides_waiting, "slide"), b.patches ? `${plural(b.patches, "patch", "patches")}, ${b.drain_s ? span(b.drain_s) : "no time known"}` : "no patch"],
     ["Running", plural(b.slides_running, "slide")],
-    ["Workers", `${count(w.present)} of ${count(w.wanted)}`, w.present < w.wanted ? "present of wanted: more would help" : "present of wanted"],
+    ["Workers", `${count(w.present)} of ${count(w.wanted)}`, wanted(w)],
     ["Devices", (m.devices ?? []).join(", ") || "none", `${plural(m.cores, "core")}, ${fixed(m.cpu_percent, 0)} % busy`],
     ["Memory", bytes(m.memory.rss_bytes), `of this program; ${bytes(m.memory.used_bytes)} of ${bytes(m.memory.total_bytes)} in all`],
     ["Disk", bytes(m.disk.free_bytes), `free of ${bytes(m.disk.total_bytes)}`],
@@ -65,11 +65,20 @@ function figures(m) {
   ];
 }
 
+// wanted says in words how many workers there should be, who says so and why.
+function wanted(w) {
+  const words = w.present < w.wanted ? "present of wanted: more would help" : "present of wanted";
+  const a = w.autoscaler;
+  if (!a) return words;
+  const kinds = Object.entries(a.wanted).sort().map(([kind, n]) => `${count(n)} ${kind}`).join(", ");
+  return `${words}; the autoscaler wants ${kinds}${a.reason ? `: ${a.reason}` : ""} (${when(a.at)})`;
+}
+
 function table({ list }) {
   if (!list?.length) return h("p", { class: "soft" }, "No worker is there: slides wait until one comes.");
   const columns = [
-    ["Worker", (w) => w.id], ["Machine", (w) => w.host], ["Devices", (w) => (w.devices ?? []).join(", ")], ["Slides", (w) => `${w.busy} of ${w.jobs}`],
-    ["Patches/s", (w) => fixed(w.patches_per_s, 0)], ["Memory", (w) => bytes(w.rss_bytes)], ["Since", (w) => when(w.started)], ["", (w) => (w.degraded ?? []).join("; ")],
+    ["Worker", (w) => w.id], ["Kind", (w) => w.kind || "–"], ["Machine", (w) => w.host], ["Devices", (w) => (w.devices ?? []).join(", ")], ["Slides", (w) => `${w.busy} of ${w.jobs}`],
+    ["Patches/s", (w) => fixed(w.patches_per_s, 0)], ["Memory", (w) => bytes(w.rss_bytes)], ["Since", (w) => when(w.started)], ["", (w) => [w.draining && "ends when it is through", ...(w.degraded ?? [])].filter(Boolean).join("; ")],
   ].filter(([name, of]) => name || list.some(of));
   return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Table of workers" }, h("table", {},
     h("thead", {}, h("tr", {}, columns.map(([name]) => h("th", { scope: "col" }, name || "Note")))),
