@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"bcc/auth"
 )
 
@@ -28,7 +30,8 @@ type call struct {
 	begun  time.Time
 	status int
 	bytes  int64
-	armed  time.Time // when the deadline of the answer was set last
+	armed  time.Time  // when the deadline of the answer was set last
+	span   trace.Span // nil: nobody follows it
 }
 
 // ServeHTTP answers one request.
@@ -84,6 +87,9 @@ func (c *call) serve() error {
 			return err
 		}
 	}
+	if c.route.work {
+		c.follow()
+	}
 	return c.route.handle(c)
 }
 
@@ -133,6 +139,7 @@ func (c *call) end() {
 	c.s.open.Add(-1)
 	c.s.bodies.give(c.held)
 	c.s.metrics.observe(c.route, c.Method, c.status, took)
+	c.followed()
 	c.s.log.request(c, took)
 }
 

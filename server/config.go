@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"bcc/auth"
 	"bcc/blob"
@@ -87,6 +88,7 @@ type Config struct {
 	Slide    slide.Config                                         // codecs, for headers and tiles
 	Resample func(dst, src []byte, srcW, srcH int, x, y wsi.Taps) // for tiles; nil: wsi.Resample, a tenth as fast as native/pixel
 	Registry *prometheus.Registry
+	Tracer   trace.TracerProvider // of requests for work; nil: no traces
 	Logger   *slog.Logger
 	Audit    io.Writer // one JSON line a decision; nil: none
 	Version  string    // of the program

@@ -8,6 +8,7 @@
 //	routes.go      every route, a line each
 //	call.go        one request from its first to its last byte: the edge
 //	identity.go    who asks, and how often
+//	trace.go       the span of a request for work
 //	form.go        multipart, part by part; receive.go the file in it
 //	predict.go     a small picture now, a large slide with a cohort behind it
 //	cohorts.go     submit, list, follow (events.go), cancel
@@ -22,7 +23,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"bcc/fault"
+	"bcc/telemetry"
 )
 
 // Server answers requests. Run serves a listener; ServeHTTP answers one request.
@@ -30,6 +34,7 @@ type Server struct {
 	cfg     Config
 	log     *slogger
 	metrics *metrics
+	spans   trace.Tracer
 	mux     *http.ServeMux
 	table   []string // method and path of every route
 	audit   *audit
@@ -59,6 +64,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{cfg: cfg, log: &slogger{cfg.Logger}, draining: make(chan struct{})}
 	s.memory.most, s.streams.most = cfg.SmallMemory, int64(cfg.MaxStreams)
 	s.bodies.most = allBodies
+	s.spans = telemetry.Spans(cfg.Tracer, "server")
 	s.audit = newAudit(cfg.Audit, s.log)
 	s.results = newResults(cfg.Store)
 	s.repeat = newRepeats()

@@ -11,10 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
 	"bcc/blob"
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/slide"
+	"bcc/telemetry"
 )
 
 // admitSlides refuses slides while the queue is full, and a body that the disk has
@@ -127,7 +131,10 @@ func (s *Server) submit(c *call, m cohort.Manifest) (cohort.Manifest, error) {
 	for i := range m.Slides {
 		m.Slides[i].Parameters = over(m.Slides[i].Parameters, s.cfg.Settings)
 	}
-	m, err = s.cfg.Ledger.Submit(c.Context(), m)
+	ctx, span := s.spans.Start(c.Context(), "submit", trace.WithAttributes(attribute.Int("bcc.slides", len(m.Slides)), attribute.String("bcc.lane", string(m.Priority))))
+	m, err = s.cfg.Ledger.Submit(ctx, m)
+	span.SetAttributes(attribute.String("bcc.cohort_id", m.ID))
+	telemetry.EndSpan(span, err)
 	if errors.Is(err, cohort.ErrOtherOrder) {
 		return m, errOtherOrder
 	}
