@@ -38,7 +38,7 @@ type Config struct {
 	Dir string
 	// Command is the program and its arguments, to which --id NAME is added.
 	Command []string
-	// Env is what is added to the environment, as NAME=value.
+	// Env is the whole environment, as NAME=value; default: none.
 	Env []string
 	// Lock keeps others who have the same folder from changing it at the same time;
 	// nil: there are none.

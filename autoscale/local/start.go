@@ -3,7 +3,6 @@ package local
 import (
 	"crypto/rand"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +24,7 @@ func (t *Target) start() error {
 	}
 	defer log.Close()
 	argv := append(slices.Clone(t.cfg.Command), "--id", r.ID)
-	pid, err := spawn(argv, append(os.Environ(), t.cfg.Env...), log)
+	pid, err := spawn(argv, t.cfg.Env, log)
 	if err != nil {
 		t.forget(r)
 		return fault.Hint(fault.New(fault.Unavailable, "start a worker: %w", err), "is %s a program that may be run?", t.cfg.Command[0])
