@@ -37,9 +37,10 @@ type walk struct {
 	hands  sync.WaitGroup
 }
 
-// Run takes jobs and does them until ctx ends. Then it takes no more, stops what it
-// walks and hands it back to the queue: nothing is lost but shards that were begun.
-// It returns when all has stopped, or, with an error, when Config.Drain is over.
+// Run takes jobs and does them until ctx ends. Then it takes no more, goes on with what
+// it has begun for Config.Finish, stops what it walks yet and hands it back to the
+// queue: nothing is lost but shards that were begun. It returns when all has stopped,
+// or, with an error, when Config.Drain is over after that.
 func (w *Worker) Run(ctx context.Context) error {
 	scratch, release, err := openScratch(w.cfg.Scratch)
 	if err != nil {
@@ -53,19 +54,31 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	defer deaf()
 
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
 	var wg sync.WaitGroup
-	s := &slots{w: w, ctx: ctx, wg: &wg}
+	s := &slots{w: w, ctx: work, taking: ctx, wg: &wg}
 	if w.cfg.Jobs > 0 {
 		s.resize(w.cfg.Jobs)
 	} else {
 		s.resize(firstSlots)
 		wg.Go(func() { s.adapt(ctx) })
 	}
-	wg.Go(func() { w.serve(ctx, ctx, urgentOnly) })
-	wg.Go(func() { w.greet(ctx) })
+	wg.Go(func() { w.serve(work, ctx, urgentOnly) })
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); wg.Wait() }()
+	hello, stopHello := context.WithCancel(context.WithoutCancel(ctx))
+	var greeting sync.WaitGroup
+	greeting.Go(func() { w.greet(hello, ctx.Done()) }) // also while it finishes: slides that nobody speaks of count as waiting
+	defer greeting.Wait()
+	defer stopHello()
+
 	<-ctx.Done()
+	select {
+	case <-stopped:
+	case <-time.After(w.cfg.Finish):
+	}
+	stopWork()
 	select {
 	case <-stopped:
 		return nil

@@ -36,22 +36,23 @@ func parts(lanes []queue.Lane) []queue.Lane {
 
 // slots are the goroutines that do jobs, one job at a time each.
 type slots struct {
-	w    *Worker
-	ctx  context.Context
-	wg   *sync.WaitGroup
-	stop []context.CancelFunc // of those that take everything: each takes no more jobs
+	w      *Worker
+	ctx    context.Context // ends what is in hand
+	taking context.Context // ends before: nothing is taken any more
+	wg     *sync.WaitGroup
+	stop   []context.CancelFunc // of those that take everything: each takes no more jobs
 }
 
 // resize starts slots, or lets some end when they are through with their job.
 func (s *slots) resize(n int) {
 	for len(s.stop) < n {
-		ctx, stop := context.WithCancel(s.ctx)
+		taking, stop := context.WithCancel(s.taking)
 		s.stop = append(s.stop, stop)
 		lanes := everything
 		if len(s.stop) > partSlots {
 			lanes = wholeOnes
 		}
-		s.wg.Go(func() { s.w.serve(s.ctx, ctx, lanes) })
+		s.wg.Go(func() { s.w.serve(s.ctx, taking, lanes) })
 	}
 	for last := len(s.stop) - 1; len(s.stop) > n; last-- {
 		s.stop[last]()

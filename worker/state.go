@@ -20,8 +20,8 @@ func (w *Worker) State() cohort.WorkerState {
 		ID: w.cfg.ID, Kind: w.cfg.Kind, Host: host,
 		Devices: append([]string{}, w.model.Devices...), Runners: w.model.Runners,
 		Jobs: int(w.slots.Load()), Busy: w.share.walking(), PatchesPerS: w.pace.rate(),
-		CapacityPatchesPerS: w.capacity.rate(),
-		Started:             w.started, Seen: time.Now().UTC(),
+		CapacityPatchesPerS: w.capacity.rate(), Draining: w.draining.Load(),
+		Started: w.started, Seen: time.Now().UTC(),
 		Degraded: append([]string{}, w.model.words()...),
 		Version:  w.model.Detect.Program.Version,
 		Model:    w.model.Detect.Model.Name + " " + w.model.Detect.Model.Version, ModelSHA256: w.model.Detect.Model.SHA256,
@@ -47,8 +47,8 @@ func (w *Worker) State() cohort.WorkerState {
 	return s
 }
 
-// greet says how the worker is, until ctx ends.
-func (w *Worker) greet(ctx context.Context) {
+// greet says how the worker is, until ctx ends; and at once when it takes nothing new.
+func (w *Worker) greet(ctx context.Context, draining <-chan struct{}) {
 	tick := time.NewTicker(helloEvery)
 	defer tick.Stop()
 	for {
@@ -59,6 +59,9 @@ func (w *Worker) greet(ctx context.Context) {
 		}
 		select {
 		case <-tick.C:
+		case <-draining:
+			draining = nil // once
+			w.draining.Store(true)
 		case <-ctx.Done():
 			return
 		}

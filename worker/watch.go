@@ -128,6 +128,18 @@ func (c *conductor) offer(ctx context.Context) {
 // help takes one thing that was offered, of whatever slide, and does it. It waits no
 // longer than until this slide needs the hand again. An error is one of this slide.
 func (c *conductor) help(ctx context.Context) error {
+	if c.w.draining.Load() { // what it has offered it makes itself, where nobody has begun it
+		c.mu.Lock()
+		c.dry = true
+		changed := c.changed
+		c.mu.Unlock()
+		select {
+		case <-changed:
+		case <-time.After(lookEvery):
+		case <-ctx.Done():
+		}
+		return nil
+	}
 	take, stop := context.WithTimeout(ctx, lookEvery)
 	defer stop()
 	l, err := c.w.queue.Take(take, c.job.parts...)

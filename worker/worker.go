@@ -85,7 +85,10 @@ type Config struct {
 	Readers int
 	// Lease is the queue's lease of a job; it is beaten at a third of it. Default 30 s.
 	Lease time.Duration
-	// Drain is how long stopping may take. Default 20 s.
+	// Finish is how long a worker that is told to end goes on with the slides and shards
+	// that it has begun, taking nothing new. Default 0: it hands them back at once.
+	Finish time.Duration
+	// Drain is how long stopping may take after that. Default 20 s.
 	Drain time.Duration
 	// Attempts is at how many failed attempts a slide is quarantined, where another
 	// may succeed. Default 5.
@@ -139,6 +142,7 @@ func (c Config) Validate() error {
 	bad(c.Shard < 1 || c.Shard > maxShard, "%d patches a shard: want 1 to %d", c.Shard, maxShard)
 	bad(c.Readers < 0, "%d readers a slide", c.Readers)
 	bad(c.Lease < 100*time.Millisecond, "lease of %v: want 100ms or more", c.Lease)
+	bad(c.Finish < 0, "%v to finish what was begun: want 0 or more", c.Finish)
 	bad(c.Drain <= 0, "%v to stop: want more than 0", c.Drain)
 	bad(c.Attempts < 1 || c.Kills < 1, "%d attempts, %d of slides that break their reader: want 1 or more", c.Attempts, c.Kills)
 	bad(c.Pause < 0, "pause of %v before another attempt", c.Pause)
@@ -167,7 +171,8 @@ type Worker struct {
 	waits   waiting   // what waits on the queue
 	foreign sync.Once // jobs of another version were told of
 
-	otherModel sync.Once // jobs for another model were told of
+	otherModel sync.Once   // jobs for another model were told of
+	draining   atomic.Bool // nothing new is taken
 	slots      atomic.Int64
 	jobs       atomic.Int64 // begun
 	patches    atomic.Int64
