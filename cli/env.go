@@ -11,8 +11,12 @@ import (
 	"bcc/fault"
 )
 
-// plainNames are the environment names that were in use before ours.
-var plainNames = map[string]string{"model": "MODEL_PATH", "device": "DEVICE", "batch": "BATCH_SIZE", "port": "PORT"}
+// plainNames are the environment names that were in use before ours, and those that
+// others agreed on.
+var plainNames = map[string]string{
+	"model": "MODEL_PATH", "device": "DEVICE", "batch": "BATCH_SIZE", "port": "PORT",
+	"otlp-endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
+}
 
 // fromEnvironment sets every flag of cmd that was not given from BCC_ and the
 // flag's name, else from the plain name. Flags win over the environment, the

@@ -34,6 +34,9 @@ type serveFlags struct {
 	reserve   byteSize
 	linger    time.Duration
 
+	traces      traceFlags
+	metricsAddr string
+
 	price               float64
 	logLevel, logFormat string
 }
@@ -84,6 +87,8 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.linger, "linger", d.Linger, "at the end, how long /readyz says no before connections are refused: behind a balancer, twice as long as it takes to look")
 	fs.Var(&f.reserve, "reserve-disk", "with less than this free on the disk of --data, slides are refused for the time being")
 	f.sources.register(fs)
+	fs.StringVar(&f.metricsAddr, "metrics-addr", "", "host:port on which /metrics, /livez and /readyz answer too, to anybody who reaches it; empty: only the API's /metrics, which may want a key")
+	f.traces.register(fs)
 
 	f.listen.registerTLS(fs)
 	f.access.register(fs)

@@ -47,6 +47,8 @@ type service struct {
 	workers  []runner
 	looker   server.Looker
 	fetcher  *fetch.Fetcher
+	tracer   *telemetry.Tracer
+	probes   *probes // nil: nobody asks
 	machine  *resources.Sampler
 	audit    *os.File
 
@@ -78,6 +80,13 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 	if s.log, err = telemetry.NewLogger(notes, f.logLevel, f.logFormat); err != nil {
 		return nil, err
 	}
+	if s.tracer, err = f.traces.tracer(ctx, "serve", "", s.log); err != nil {
+		return nil, err
+	}
+	if s.probes, err = listenProbes(f.metricsAddr, s.registry); err != nil {
+		return nil, err
+	}
+	s.sides = append(s.sides, s.probes.Run)
 	addr, err := f.listen.address()
 	if err != nil {
 		return nil, err
@@ -153,6 +162,7 @@ func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer)
 	if err := s.openStore(ctx, f); err != nil {
 		return err
 	}
+	s.store = blob.Traced(s.store, s.tracer.Provider())
 	if err := s.openQueue(ctx, f); err != nil {
 		return err
 	}
@@ -190,6 +200,7 @@ func (s *service) openServer(f *serveFlags, set *pflag.FlagSet) (err error) {
 	cfg.Machine, cfg.Degraded = s.readMachine, s.words
 	cfg.Slide.Codecs, cfg.Open = c.Slide.Codecs, viewed(c.Open)
 	cfg.Resample = c.Patch.Resample
+	cfg.Tracer = s.tracer.Provider()
 	cfg.Registry, cfg.Logger, cfg.Audit, cfg.Version = s.registry, s.log, s.audit, s.version
 	cfg.Incoming = filepath.Join(s.data, "incoming")
 	cfg.MaxUpload, cfg.MaxPixels, cfg.ReserveDisk = int64(f.maxUpload), f.maxPixels, int64(f.reserve)

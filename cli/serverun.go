@@ -58,6 +58,9 @@ func (s *service) run(ctx context.Context) error {
 		}()
 	}
 
+	s.probes.ready(true)
+	defer context.AfterFunc(front, func() { s.probes.ready(false) })()
+
 	// The order of the end, and why.
 	err := s.server.Run(front, s.listener) // 1. /readyz says no, so nobody is sent here any more; requests on their way end, also those that wait for a slide
 	stopWork()                             // 2. nothing new comes in: the workers hand what is not finished back to the queue, which is still there to take it
@@ -102,6 +105,8 @@ func (s *service) close() error {
 	if s.audit != nil {
 		part("audit log", s.audit.Close())
 	}
+	part("address of probes", s.probes.Close())
+	part("traces", s.tracer.Close()) // what closed before may have had the last word of one
 	if s.unlock != nil {
 		s.unlock() // last: from now on another server may open the folder
 	}

@@ -50,6 +50,7 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	cfg.Kind, cfg.Jobs, cfg.Scratch = server.KindInside, f.jobs, filepath.Join(s.data, "scratch")
 	cfg.Pressure = func() time.Duration { return s.ledger.Load().Drain }
 	cfg.RSS, cfg.Logger, cfg.Registerer = s.rss, s.log, s.registry
+	cfg.Tracer = s.tracer.Provider()
 	cfg.CPU = func() float64 { return s.machine.Latest().CPUPercent }
 	if err := os.MkdirAll(cfg.Scratch, 0o700); err != nil {
 		return fault.New(fault.Unavailable, "--data: %w", err)

@@ -27,8 +27,10 @@ type workerFlags struct {
 	id       string
 	kind     string
 	scratch  string
+	finish   time.Duration
 	drain    time.Duration
 	metrics  string
+	traces   traceFlags
 
 	maxUpload           byteSize
 	logLevel, logFormat string
@@ -43,9 +45,10 @@ func newWorker(std Streams) *cobra.Command {
 and with other workers, as many as there are. It takes what it has room for: fast
 and slow machines, with and without a GPU, share one queue without being weighed.
 
-The first Ctrl-C or SIGTERM makes it drain: it takes nothing new, and hands back
-what it has begun; what is finished of a slide stays finished. It may be killed at any
-moment: others go on where it stopped when its leases end, within half a minute.`,
+The first Ctrl-C or SIGTERM makes it drain: it takes nothing new, goes on with what it
+has begun for --finish, and hands back the rest; what is finished of a slide stays
+finished. The second ends it. It may be killed at any moment: others go on where it
+stopped when its leases end, within half a minute.`,
 		Example: `  bcc worker --queue nats://queue.example.org:4222 --store s3://slides/bcc
   BCC_QUEUE_TOKEN=… bcc worker --queue nats://10.0.0.5:4222 --store /mnt/shared/bcc/store --jobs 4`,
 		Args: none,
@@ -67,8 +70,10 @@ func (f *workerFlags) registerWorker(fs *pflag.FlagSet) {
 	fs.StringVar(&f.id, "id", "", "name of this worker in lists, one of its own; empty: a random one")
 	fs.StringVar(&f.kind, "kind", d.Kind, "what its machine is one of, all alike: bcc autoscale and prices (bcc serve --price) go by it")
 	fs.StringVar(&f.scratch, "scratch", os.TempDir(), "folder for what is being written")
-	fs.DurationVar(&f.drain, "drain", d.Drain, "how long stopping may take")
+	fs.DurationVar(&f.finish, "finish", d.Finish, "when it is told to end, how long it goes on with what it has begun; 0: hands it back at once")
+	fs.DurationVar(&f.drain, "drain", d.Drain, "how long stopping may take after that")
 	fs.StringVar(&f.metrics, "metrics-addr", "", "host:port on which /metrics, /livez and /readyz answer; empty: none")
+	f.traces.register(fs)
 	f.maxUpload = 16 << 30
 	fs.Var(&f.maxUpload, "max-upload", "largest slide that is fetched from an address")
 	f.sources.register(fs)
@@ -87,6 +92,9 @@ func (f *workerFlags) check() error {
 	}
 	if f.slots < 0 {
 		errs = append(errs, fault.New(fault.Invalid, "--jobs %d: want 0 or more", f.slots))
+	}
+	if f.finish < 0 {
+		errs = append(errs, fault.New(fault.Invalid, "--finish %v: want 0 or more", f.finish))
 	}
 	if f.drain <= 0 {
 		errs = append(errs, fault.New(fault.Invalid, "--drain %v: want more than 0", f.drain))

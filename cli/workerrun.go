@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
@@ -36,7 +37,9 @@ type labourer struct {
 	fetcher *fetch.Fetcher
 	machine *resources.Sampler
 	worker  *worker.Worker
-	probes  *probes // nil: nobody asks
+	finish  time.Duration // for what is begun at the end
+	probes  *probes       // nil: nobody asks
+	tracer  *telemetry.Tracer
 }
 
 // run works until ctx ends and everything that was opened is closed.
@@ -80,6 +83,10 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 	if err := reach(ctx, w.store, f.store, w.log); err != nil {
 		return nil, err
 	}
+	if w.tracer, err = f.traces.tracer(ctx, "worker", f.id, w.log); err != nil {
+		return nil, err
+	}
+	w.store = blob.Traced(w.store, w.tracer.Provider())
 	in := queue.Config{URL: f.queue, Token: queueToken(), Patience: f.patience, Logger: w.log, Registerer: w.registry}
 	if w.queue, err = queue.Open(ctx, in); err != nil {
 		return nil, err
@@ -105,11 +112,13 @@ func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writ
 	}
 	e := w.judge.engine
 	cfg := worker.DefaultConfig()
-	cfg.ID, cfg.Kind, cfg.Scratch, cfg.Drain = f.id, f.kind, f.scratch, f.drain
+	cfg.ID, cfg.Kind, cfg.Scratch = f.id, f.kind, f.scratch
+	cfg.Finish, cfg.Drain, w.finish = f.finish, f.drain, f.finish
 	if f.slots > 0 {
 		cfg.Jobs = f.slots
 	}
 	cfg.RSS, cfg.Logger, cfg.Registerer = w.rss, w.log, w.registry
+	cfg.Tracer = w.tracer.Provider()
 	cfg.Engine, cfg.Memory, cfg.CPU = e.Busy, w.memory, w.cpu
 	if at, err := blob.Parse(f.store); err == nil && at.Bucket != "" {
 		cfg.Readers = max(remoteReaders, cores)
@@ -163,7 +172,10 @@ Research use only: nothing it answers is a diagnosis.
 		case <-work.Done():
 		}
 	}()
-	defer context.AfterFunc(ctx, func() { w.log.Info("draining: nothing new is taken, what is begun is handed back") })()
+	defer context.AfterFunc(ctx, func() {
+		w.probes.ready(false)
+		w.log.Info("draining: nothing new is taken; what is begun is finished for a while, then handed back", "finish", w.finish)
+	})()
 	w.probes.ready(true)
 	err = w.worker.Run(work) // drains: what is unfinished goes back to the queue, which is closed after
 	w.probes.ready(false)
@@ -190,7 +202,7 @@ func (w *labourer) close() error {
 	if c, ok := w.store.(io.Closer); ok {
 		errs = append(errs, c.Close())
 	}
-	errs = append(errs, w.probes.Close())
+	errs = append(errs, w.probes.Close(), w.tracer.Close())
 	return errors.Join(errs...)
 }
 
