@@ -28,9 +28,15 @@ import (
 
 // Config says what is looked at.
 type Config struct {
-	Folder  string   // on the disk that matters most
-	Folders []string // others in use; default none
+	Folder  string   // on the disk that matters most; metrics and lists call it "data"
+	Folders []Folder // others in use; default none
 	GPUs    GPUs     // default nil: there are none
+}
+
+// Folder is a folder in use.
+type Folder struct {
+	Name string // of what lies in it, from a small fixed set
+	Path string
 }
 
 // Snapshot is what the machine had and used at a moment. Sizes are in bytes.
@@ -55,6 +61,7 @@ type Snapshot struct {
 
 // Disk is the disk of a folder.
 type Disk struct {
+	Name        string  `json:"name"`
 	Folder      string  `json:"folder"`
 	Free        uint64  `json:"free_bytes"` // that this user may still write
 	Total       uint64  `json:"total_bytes"`
@@ -128,12 +135,12 @@ func since(ctx context.Context, cfg Config, before counted) (s Snapshot, now cou
 	if s.MemoryUsed, s.MemoryTotal, s.Limited, err = memory(ctx, ownGroups); err != nil {
 		return s, now, err
 	}
-	for _, folder := range append([]string{cfg.Folder}, cfg.Folders...) {
-		d, err := disk.UsageWithContext(ctx, folder)
+	for _, folder := range append([]Folder{{"data", cfg.Folder}}, cfg.Folders...) {
+		d, err := disk.UsageWithContext(ctx, folder.Path)
 		if err != nil {
 			return s, now, fault.New(fault.Unavailable, "read disk use: %w", err)
 		}
-		s.Disks = append(s.Disks, Disk{folder, d.Free, d.Total, percent(d.Used, d.Used+d.Free)})
+		s.Disks = append(s.Disks, Disk{folder.Name, folder.Path, d.Free, d.Total, percent(d.Used, d.Used+d.Free)})
 	}
 	s.DiskFree, s.DiskTotal = s.Disks[0].Free, s.Disks[0].Total
 	if cfg.GPUs != nil {
