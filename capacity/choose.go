@@ -1,6 +1,7 @@
 package capacity
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -15,10 +16,10 @@ const tenth = 1.1
 // by the worse end of the intervals.
 func (p *Plan) choose(all []Option) {
 	slices.SortStableFunc(all, func(a, b Option) int {
-		if d := compare(float64(a.Finish.High), float64(b.Finish.High)); d != 0 {
+		if d := cmp.Compare(a.Finish.High, b.Finish.High); d != 0 {
 			return d
 		}
-		return compare(a.USD.High, b.USD.High)
+		return cmp.Compare(a.USD.High, b.USD.High)
 	})
 	cheapest := math.Inf(1)
 	for _, o := range all {
@@ -118,14 +119,4 @@ func Words(d time.Duration) string {
 	}
 	h := (s + 1800) / 3600
 	return fmt.Sprintf("%d d %d h", h/24, h%24)
-}
-
-func compare(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }

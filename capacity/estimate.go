@@ -9,6 +9,7 @@ import (
 // Speed is how fast one machine of a type is, and how sure that is.
 type Speed struct {
 	PatchesPerS float64
+	SlideS      float64 // seconds that a slide takes besides its patches
 	Deviation   float64 // standard deviation, as a part of PatchesPerS
 	Measured    bool    // on such a machine; else it is an estimate
 	Basis       string  // in words: measured when, or estimated from what
@@ -59,7 +60,7 @@ func (rs Rates) SpeedOf(t Type) (Speed, string, bool) {
 
 // speed is that of the machine that was measured.
 func (r Rate) speed() Speed {
-	s := Speed{PatchesPerS: r.PatchesPerS, Measured: true, Deviation: measuredDeviation, Basis: "measured"}
+	s := Speed{PatchesPerS: r.PatchesPerS, SlideS: r.SlideS, Measured: true, Deviation: measuredDeviation, Basis: "measured"}
 	if r.Low > 0 && r.High > 0 {
 		s.Deviation = max(s.Deviation, (r.High-r.Low)/(2*nineInTen*r.PatchesPerS))
 	}
@@ -83,7 +84,7 @@ func (r Rate) scaled(t Type) Speed {
 	}
 	far += doublingDeviation * math.Abs(math.Log2(times))
 	return Speed{
-		PatchesPerS: r.PatchesPerS * times, Deviation: math.Hypot(own, far),
+		PatchesPerS: r.PatchesPerS * times, SlideS: r.SlideS / times, Deviation: math.Hypot(own, far),
 		Basis: fmt.Sprintf("estimated from %.0f patches/s on %d cores of %s", r.PatchesPerS, int(math.Round(cores)), r.machine()),
 	}
 }

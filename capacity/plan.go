@@ -131,7 +131,7 @@ func New(w Work, c *Catalogue, rs Rates, cfg Config) (*Plan, error) {
 			if _, is := busiest[n]; !is {
 				busiest[n] = parts.busiest(n)
 			}
-			all = append(all, cfg.option(t, n, speed, w.Deviation, busiest[n]))
+			all = append(all, cfg.option(t, n, speed, w, busiest[n]))
 		}
 	}
 	if len(all) == 0 {
@@ -144,20 +144,19 @@ func New(w Work, c *Catalogue, rs Rates, cfg Config) (*Plan, error) {
 
 // numbers are the numbers of machines that are tried: all up to 64, then some 3 % apart.
 func numbers(most int) (all []int) {
-	for n := 1; n <= most; n = max(n+1, n+n/32*min(n/64, 1)) {
+	for n := 1; n <= most; n++ {
+		if n > 64 {
+			n = min(n+n/32-1, most)
+		}
 		all = append(all, n)
-	}
-	if all[len(all)-1] != most {
-		all = append(all, most)
 	}
 	return all
 }
 
 // option reckons n machines of the type, the busiest of which has so many patches.
-func (c Config) option(t Type, n int, s Speed, workDeviation, busiest float64) Option {
-	efficiency := c.Efficiency
-	seconds := busiest / (s.PatchesPerS * efficiency)
-	factor := math.Exp(nineInTen * math.Hypot(s.Deviation, workDeviation))
+func (c Config) option(t Type, n int, s Speed, w Work, busiest float64) Option {
+	seconds := (busiest/s.PatchesPerS + float64(w.Slides)*s.SlideS/float64(min(n, w.Slides))) / c.Efficiency
+	factor := math.Exp(nineInTen * math.Hypot(s.Deviation, w.Deviation))
 	o := Option{Type: t, N: n, Speed: s}
 	o.Finish = Span{c.finish(seconds), c.finish(seconds / factor), c.finish(seconds * factor)}
 	price := t.USD

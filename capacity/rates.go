@@ -22,6 +22,7 @@ type Rate struct {
 	ModelName      string  // for people
 	PatchesPerS    float64 // from file to report, all cores and GPUs at work; the median
 	Low, High      float64 // of the rounds; 0: not known
+	SlideS         float64 // seconds that a slide takes besides its patches, all cores at work
 	EngineRate     float64 // of the engine alone; 0: not known
 	CPU            string  // its processor's name
 	Cores          int     // vCPUs that worked
@@ -33,10 +34,10 @@ type Rate struct {
 }
 
 // RateHeader is the first line of a file of rates.
-const RateHeader = "type,model,model_name,patches_per_s,low,high,engine_patches_per_s,cpu,cores,threads_per_core,gpus,arch,date,version\n"
+const RateHeader = "type,model,model_name,patches_per_s,low,high,slide_s,engine_patches_per_s,cpu,cores,threads_per_core,gpus,arch,date,version\n"
 
 var rateColumns = []column{
-	{"type", true}, {"model", false}, {"model_name", false}, {"patches_per_s", true}, {"low", false}, {"high", false},
+	{"type", true}, {"model", false}, {"model_name", false}, {"patches_per_s", true}, {"low", false}, {"high", false}, {"slide_s", false},
 	{"engine_patches_per_s", false}, {"cpu", false}, {"cores", false}, {"threads_per_core", false}, {"gpus", false}, {"arch", false}, {"date", false}, {"version", false},
 }
 
@@ -56,7 +57,7 @@ func (r Rate) Row() string {
 	}
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	_ = w.Write([]string{r.Type, r.Model, r.ModelName, number(r.PatchesPerS), number(r.Low), number(r.High), number(r.EngineRate), r.CPU,
+	_ = w.Write([]string{r.Type, r.Model, r.ModelName, number(r.PatchesPerS), number(r.Low), number(r.High), strconv.FormatFloat(r.SlideS, 'f', 4, 64), number(r.EngineRate), r.CPU,
 		strconv.Itoa(r.Cores), strconv.Itoa(r.ThreadsPerCore), strconv.Itoa(r.GPUs), r.Arch, r.Date, r.Version}) // a buffer takes everything
 	w.Flush()
 	return b.String()
@@ -86,7 +87,7 @@ func readRate(r row) (Rate, error) {
 	if rate.Arch == "" {
 		rate.Arch = "amd64"
 	}
-	var wrong [7]error
+	var wrong [8]error
 	rate.PatchesPerS, wrong[0] = r.number("patches_per_s", 0.001, maxRate, 0)
 	rate.Low, wrong[1] = r.number("low", 0, maxRate, 0)
 	rate.High, wrong[2] = r.number("high", 0, maxRate, 0)
@@ -94,6 +95,7 @@ func readRate(r row) (Rate, error) {
 	rate.Cores, wrong[4] = r.count("cores", 0, 10_000, 0)
 	rate.ThreadsPerCore, wrong[5] = r.count("threads_per_core", 0, 8, 1)
 	rate.GPUs, wrong[6] = r.count("gpus", 0, 64, 0)
+	rate.SlideS, wrong[7] = r.number("slide_s", 0, 3600, 0)
 	err := errors.Join(wrong[:]...)
 	switch {
 	case err != nil:
