@@ -18,7 +18,7 @@ type kubeFlags struct {
 
 func (f *kubeFlags) register(fs *pflag.FlagSet) {
 	d := kube.DefaultConfig()
-	fs.StringVar(&f.kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"), "kube: the file that kubectl reads; empty: the account of the pod that this runs in")
+	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kube: the file that kubectl reads; empty: that of KUBECONFIG, else the account of the pod that this runs in")
 	fs.StringVar(&f.context, "kube-context", "", "kube: context of the kubeconfig; empty: its current one")
 	fs.StringVar(&f.namespace, "kube-namespace", "", "kube: namespace of the workers; empty: the context's, or the pod's own")
 	fs.StringSliceVar(&f.deployments, "kube-deployment", nil, "kube: a deployment of workers, by name; empty: those of --kube-selector")
@@ -30,6 +30,9 @@ func (f *kubeFlags) register(fs *pflag.FlagSet) {
 func (f *kubeFlags) config(log *slog.Logger) kube.Config {
 	c := kube.DefaultConfig()
 	c.Kubeconfig, c.Context, c.Namespace, c.Selector, c.Deployments, c.Logger = f.kubeconfig, f.context, f.namespace, f.selector, f.deployments, log
+	if c.Kubeconfig == "" {
+		c.Kubeconfig = os.Getenv("KUBECONFIG")
+	}
 	if host := os.Getenv("KUBERNETES_SERVICE_HOST"); host != "" {
 		c.Server = "https://" + net.JoinHostPort(host, os.Getenv("KUBERNETES_SERVICE_PORT"))
 	}
