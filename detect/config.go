@@ -21,6 +21,10 @@ type Walk struct {
 	// Open opens slides. Default nil: this process decodes them.
 	Open OpenFunc
 
+	// Stain hears how the tissue of each slide is stained, once a walk. Default nil:
+	// nobody asks.
+	Stain func(tissue.Density)
+
 	// Outputs is the number of values the scorer gives a patch.
 	Outputs int
 

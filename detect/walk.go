@@ -104,6 +104,11 @@ func (w walker) planGrid(ctx context.Context, v *seen) (err error) {
 	if err != nil {
 		return fmt.Errorf("find tissue: %w", err)
 	}
+	if w.cfg.Stain != nil {
+		if d, ok := tissue.Stain(v.overview, v.mask); ok {
+			w.cfg.Stain(d)
+		}
+	}
 
 	v.grid, err = patch.Plan(v.levels[0].Size, v.mpp, v.mask, w.cfg.Patch)
 	if err != nil {
