@@ -15,8 +15,19 @@ import (
 
 // Fleet is what a Source knows.
 type Fleet struct {
-	Signals                     // Now is the server's clock; Groups are the workers that greet
-	Idle    map[string][]string // by kind: IDs of ready workers with nothing to do, those that may go first first
+	Now     time.Time // by the server's clock, when it was so
+	Demands []Demand
+	Shard   float64 // as in Signals
+	Workers []Worker
+}
+
+// Worker is one that greets.
+type Worker struct {
+	ID, Kind    string
+	Busy        bool
+	Draining    bool    // finishes what it has, and goes: neither ready nor paid for much longer
+	PatchesPerS float64 // while it has work; 0: not known yet
+	CPUPercent  float64 // of its cores, 0 to 100
 }
 
 // Source knows the fleet: what is to be done, and who takes work.
@@ -112,11 +123,11 @@ type Loop struct {
 	cfg     LoopConfig
 	metrics *metrics
 
-	past    []Record
-	last    *Decision // the last good one
-	said    string    // as last logged
-	seen    age
-	kinds   map[string]*kindState
+	past  []Record
+	last  *Decision // the last good one
+	said  string    // as last logged
+	seen  age
+	kinds map[string]*kindState
 }
 
 // NewLoop makes a loop; it does nothing before Run or Step.
@@ -168,14 +179,14 @@ func (l *Loop) Step(ctx context.Context) Outcome {
 	}
 	o.Leading = leading
 	l.metrics.leads(leading)
-	f, err := l.look(ctx, o.At)
+	s, idle, err := l.look(ctx, o.At)
 	if err != nil {
 		l.hold(&o, err)
 	} else {
-		l.decide(&o, f)
+		l.decide(&o, s)
 	}
 	if o.Leading && !l.cfg.DryRun && l.last != nil && ctx.Err() == nil {
-		l.scale(act, &o, f.Idle)
+		l.scale(act, &o, idle)
 		l.publish(act, &o)
 	}
 	if l.cfg.Explain != nil {
@@ -184,29 +195,30 @@ func (l *Loop) Step(ctx context.Context) Outcome {
 	return o
 }
 
-// look asks both sides and puts together what they say.
-func (l *Loop) look(ctx context.Context, at time.Time) (Fleet, error) {
+// look asks both sides and puts together what they say; idle are the workers of each
+// kind that may go.
+func (l *Loop) look(ctx context.Context, at time.Time) (s Signals, idle map[string][]string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Stale)
 	defer cancel()
 	f, err := l.cfg.Source.Fleet(ctx)
 	if err != nil {
 		l.metrics.failed("signals")
 		l.metrics.aged(l.seen.since(at))
-		return Fleet{}, wrap(err, "signals of the fleet")
+		return Signals{}, nil, wrap(err, "signals of the fleet")
 	}
 	old := l.seen.saw(f.Now, at)
 	l.metrics.aged(old)
 	if old > l.cfg.Stale {
 		l.metrics.failed("signals")
-		return Fleet{}, fault.New(fault.Unavailable, "signals of the fleet: they are %s old, at most %v will do", lasting(old.Seconds()), l.cfg.Stale)
+		return Signals{}, nil, fault.New(fault.Unavailable, "signals of the fleet: they are %s old, at most %v will do", lasting(old.Seconds()), l.cfg.Stale)
 	}
 	own, err := l.cfg.Target.Groups(ctx)
 	if err != nil {
 		l.metrics.failed("target")
-		return Fleet{}, wrap(err, "groups of the target")
+		return Signals{}, nil, wrap(err, "groups of the target")
 	}
-	f.Groups = l.merge(own, f.Groups, f.Now, at)
-	return f, nil
+	fleet, idle := groups(f.Workers)
+	return Signals{Now: f.Now, Demands: f.Demands, Groups: l.merge(own, fleet, f.Now, at), Shard: f.Shard}, idle, nil
 }
 
 // hold keeps the last good decision: workers that vanish are replaced, none is sent
@@ -223,14 +235,14 @@ func (l *Loop) hold(o *Outcome, err error) {
 	l.say(o, slog.LevelWarn, "last decision kept: the fleet is not known", err)
 }
 
-func (l *Loop) decide(o *Outcome, f Fleet) {
-	o.Signals = f.Signals
+func (l *Loop) decide(o *Outcome, s Signals) {
+	o.Signals = s
 	before := 0
-	for _, g := range f.Groups {
+	for _, g := range s.Groups {
 		before += steered(g, l.past)
 	}
-	d, asked := l.cfg.Policy.Decide(f.Signals, l.past)
-	for _, g := range f.Groups { // what a policy forgot stays
+	d, asked := l.cfg.Policy.Decide(s, l.past)
+	for _, g := range s.Groups { // what a policy forgot stays
 		n, ok := d.Wanted[g.Name]
 		if !ok {
 			n = g.Present()
@@ -242,14 +254,14 @@ func (l *Loop) decide(o *Outcome, f Fleet) {
 	}
 	o.Decision = d
 	l.last = &d
-	r := NewRecord(f.Signals, d, asked)
+	r := NewRecord(s, d, asked)
 	if !o.Leading { // what somebody else made of it
 		r.Wanted = maps.Clone(r.Present)
 	}
-	l.past = append(Trim(l.past, f.Now, l.cfg.Policy.Window()), r)
+	l.past = append(Trim(l.past, s.Now, l.cfg.Policy.Window()), r)
 	way := direction(before, total(d.Wanted))
 	l.metrics.decided(way)
-	l.metrics.sees(f.Groups, d)
+	l.metrics.sees(s.Groups, d)
 	l.say(o, slog.LevelInfo, "decided", nil)
 }
 

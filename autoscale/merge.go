@@ -6,6 +6,41 @@ import (
 	"time"
 )
 
+// groups returns the kinds of workers that greet, and who of each has nothing to do.
+func groups(workers []Worker) (all []Group, idle map[string][]string) {
+	at := map[string]int{}
+	idle = map[string][]string{}
+	rated := map[string]int{}
+	for _, w := range workers {
+		if w.Draining {
+			continue
+		}
+		i, ok := at[w.Kind]
+		if !ok {
+			i = len(all)
+			at[w.Kind] = i
+			all = append(all, Group{Kind: Kind{Name: w.Kind}})
+		}
+		g := &all[i]
+		g.Ready++
+		g.CPUPercent += w.CPUPercent
+		if w.PatchesPerS > 0 {
+			g.PatchesPerS += w.PatchesPerS
+			rated[w.Kind]++
+		}
+		if w.Busy {
+			g.Busy++
+		} else {
+			idle[w.Kind] = append(idle[w.Kind], w.ID)
+		}
+	}
+	for i := range all {
+		all[i].CPUPercent /= float64(all[i].Ready)
+		all[i].PatchesPerS /= float64(max(rated[all[i].Name], 1))
+	}
+	return all, idle
+}
+
 // merge puts together what the target and the fleet say of each kind. The target knows
 // the bounds and who is paid for, the fleet who takes work and how fast. Whoever is
 // paid for and takes no work yet is starting; a kind that the target does not know, of
@@ -47,7 +82,7 @@ type kindState struct {
 	rate     float64       // patches per second, as last measured: known also while there are no workers
 	startUp  time.Duration // from wanting one until it takes work; 0: not measured yet
 	pending  []time.Time   // when those were wanted that do not take work yet
-	present  int         // as the target had it after it was last asked
+	present  int           // as the target had it after it was last asked
 	ready    int
 	silent   int       // started as the target sees it, and not heard of by the fleet
 	silentAt time.Time // since when it is that many
