@@ -1,0 +1,191 @@
+package sim
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"bcc/autoscale"
+)
+
+// cpuWindow is over what CPUPercent is a mean; node metrics are as old.
+const cpuWindow = time.Minute
+
+// demands are the open jobs, taken together as the server does: by lane and, to the
+// minute, by deadline or, without one, by arrival.
+type demands struct {
+	of map[demandKey]*demand
+}
+
+type demandKey struct {
+	routine  bool
+	deadline int64 // minutes; -1: none
+	since    int64 // minutes, of those without a deadline
+}
+
+type demand struct {
+	key  demandKey
+	jobs []*job // those that ended are dropped when it is looked at
+}
+
+func (d *demands) add(j *job) {
+	key := demandKey{routine: !j.Urgent, deadline: -1}
+	if j.Deadline > 0 {
+		key.deadline = int64(j.Deadline / time.Minute)
+	} else {
+		key.since = int64(j.Arrival / time.Minute)
+	}
+	if d.of == nil {
+		d.of = map[demandKey]*demand{}
+	}
+	g := d.of[key]
+	if g == nil {
+		g = &demand{key: key}
+		d.of[key] = g
+	}
+	g.jobs = append(g.jobs, j)
+}
+
+// look returns all demands: urgent ones first, by deadline, what has none last, oldest first.
+func (d *demands) look(guess float64) []autoscale.Demand {
+	var keys []demandKey
+	for key, g := range d.of {
+		g.jobs = slices.DeleteFunc(g.jobs, func(j *job) bool { return j.left == 0 })
+		if len(g.jobs) == 0 {
+			delete(d.of, key)
+			continue
+		}
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, compareKeys)
+	list := make([]autoscale.Demand, len(keys))
+	for i, key := range keys {
+		list[i] = d.of[key].look(guess)
+	}
+	return list
+}
+
+func compareKeys(a, b demandKey) int {
+	if a.routine != b.routine {
+		if b.routine {
+			return -1
+		}
+		return 1
+	}
+	if c := cmp.Compare(uint64(a.deadline), uint64(b.deadline)); c != 0 { 
+		return c
+	}
+	return cmp.Compare(a.since, b.since)
+}
+
+func (g *demand) look(guess float64) autoscale.Demand {
+	d := autoscale.Demand{Urgent: !g.key.routine, Slides: len(g.jobs), Since: Epoch.Add(g.jobs[0].Arrival)}
+	var variance float64
+	deadline := never
+	for _, j := range g.jobs {
+		left := float64(j.left)
+		if !j.begun {
+			left = j.guess
+			variance += guess * guess * left * left
+		}
+		d.Patches += left
+		d.Largest = max(d.Largest, left)
+		deadline = min(deadline, j.Deadline)
+	}
+	if g.key.deadline >= 0 {
+		d.Deadline = Epoch.Add(deadline)
+	}
+	d.Deviation = math.Sqrt(variance)
+	return d
+}
+
+// seen is a worker that was idle when the fleet was looked at.
+type seen struct {
+	id   int
+	life uint32
+}
+
+// usage is what workers of a kind had done at a look.
+type usage struct {
+	at          time.Duration
+	busy, ready []float64 // worker-seconds, by kind
+}
+
+// look is what the server and the target would say now, and who is idle.
+func (r *run) look() (autoscale.Signals, [][]seen) {
+	s := autoscale.Signals{Now: Epoch.Add(r.now), Demands: r.open.look(r.cfg.Guess), Shard: float64(r.cfg.Shard)}
+	idleIDs := make([][]seen, len(r.pools))
+	u := usage{r.now, make([]float64, len(r.pools)), make([]float64, len(r.pools))}
+	for k := range r.pools {
+		p := &r.pools[k]
+		p.use(r.now)
+		u.busy[k], u.ready[k] = p.busyTime, p.readyTime
+		g := autoscale.Group{Kind: p.Kind, Ready: len(p.idle) + p.busy - p.leaving, Busy: p.busy - p.leaving}
+		for _, id := range p.starting {
+			g.Starting = append(g.Starting, Epoch.Add(max(r.workers[id].expected, r.now)))
+		}
+		for _, id := range p.idle {
+			idleIDs[k] = append(idleIDs[k], seen{id, r.workers[id].life})
+		}
+		if len(r.use) > 0 {
+			if ready := u.ready[k] - r.use[0].ready[k]; ready > 0 {
+				g.CPUPercent = 100 * (u.busy[k] - r.use[0].busy[k]) / ready
+			}
+		}
+		s.Groups = append(s.Groups, g)
+	}
+	for len(r.use) > 0 && r.now-r.use[0].at >= cpuWindow {
+		r.use = r.use[1:]
+	}
+	r.use = append(r.use, u)
+	return s, idleIDs
+}
+
+// decide asks the policy and moves the numbers. What is decided on is as old as the
+// last look, but the clock is right.
+func (r *run) decide(s autoscale.Signals, idleIDs [][]seen) {
+	s.Now = Epoch.Add(r.now)
+	d, asked := r.policy.Decide(s, r.past)
+	if asked == nil {
+		asked = d.Wanted
+	}
+	r.record(s, d, asked)
+	wanted := 0
+	for k := range r.pools {
+		p := &r.pools[k]
+		n, ok := d.Wanted[p.Name]
+		if !ok {
+			n = p.present() // nothing was said
+		}
+		n = min(max(n, p.Min), p.Max)
+		wanted += n
+		r.scale(k, n, idleIDs[k])
+	}
+	r.tell.decided(r, wanted, d.Reason)
+}
+
+// record keeps what was decided for as long as the policy looks back.
+func (r *run) record(s autoscale.Signals, d autoscale.Decision, asked map[string]int) {
+	rec := autoscale.Record{At: s.Now, Present: map[string]int{}, Asked: asked, Wanted: d.Wanted}
+	for _, demand := range s.Demands {
+		rec.Patches += demand.Patches
+	}
+	var busyShare float64
+	ready := 0
+	for _, g := range s.Groups {
+		rec.Present[g.Name] = g.Present()
+		busyShare += g.CPUPercent * float64(g.Ready)
+		ready += g.Ready
+	}
+	if ready > 0 {
+		rec.CPUPercent = busyShare / float64(ready)
+	}
+	r.past = append(r.past, rec)
+	oldest := s.Now.Add(-r.policy.Window())
+	drop := 0
+	for drop < len(r.past) && r.past[drop].At.Before(oldest) {
+		drop++
+	}
+	r.past = r.past[drop:]
+}
