@@ -37,8 +37,9 @@ type S3Config struct {
 	Region    string // default us-east-1, which most other servers take as well
 	PathStyle bool   // http://host/bucket/key in place of http://bucket.host/key; most servers but Amazon's want it
 
-	AccessKey, SecretKey, SessionToken string // the last is empty for lasting keys
-	Anonymous                          bool   // no credentials, for public buckets
+	AccessKey, SecretKey, SessionToken string                  // the last is empty for lasting keys
+	Anonymous                          bool                    // no credentials, for public buckets
+	Credentials                        aws.CredentialsProvider // in place of the keys; asked before requests; nil: the keys
 
 	Timeout   time.Duration // for the first byte of an answer; default 10 s. With Attempts it bounds how long a dead server keeps a caller
 	Attempts  int           // of each request; default 3
@@ -76,9 +77,9 @@ func (c S3Config) validateAccess() error {
 	if c.Region == "" {
 		errs = append(errs, fault.New(fault.Invalid, "no region of object storage"))
 	}
-	if !c.Anonymous && (c.AccessKey == "" || c.SecretKey == "") {
+	if !c.Anonymous && c.Credentials == nil && (c.AccessKey == "" || c.SecretKey == "") {
 		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "no credentials for object storage"),
-			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"))
+			"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or pass --s3-role on a machine that has a role"))
 	}
 	if c.Timeout <= 0 || c.Attempts < 1 || c.Pause <= 0 {
 		errs = append(errs, fault.New(fault.Invalid, "object storage: %v for an answer, %d attempts, pauses of %v: want more than 0", c.Timeout, c.Attempts, c.Pause))
@@ -139,6 +140,9 @@ func newS3(cfg S3Config) *S3Store {
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenRequired,
 	}
+	if cfg.Credentials != nil {
+		options.Credentials = aws.NewCredentialsCache(role{cfg.Credentials})
+	}
 	if cfg.Anonymous {
 		options.Credentials = aws.AnonymousCredentials{}
 	}
@@ -146,6 +150,18 @@ func newS3(cfg S3Config) *S3Store {
 		options.BaseEndpoint = aws.String(cfg.Endpoint)
 	}
 	return &S3Store{cfg, s3.New(options), &http.Client{Transport: s3Transport(cfg.Timeout, 0)}, newS3Metrics(cfg.Registerer)}
+}
+
+// role is a provider whose errors say what they are about. They may pass: what gives
+// out credentials can be away as anything else.
+type role struct{ from aws.CredentialsProvider }
+
+func (r role) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := r.from.Retrieve(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = fault.Hint(fault.New(fault.Unavailable, "credentials for object storage: %w", err), "has this machine, or this account, a role?")
+	}
+	return c, err
 }
 
 // s3Transport takes no proxy from the environment, as nothing here does. A head of 0

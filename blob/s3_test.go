@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/johannesboyne/gofakes3"
 	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/prometheus/client_golang/prometheus"
@@ -539,6 +540,40 @@ func TestCredentialsAreNotShown(t *testing.T) {
 	cfg := newBucket(t).cfg
 	if text := fmt.Sprint(cfg.LogValue()); strings.Contains(text, cfg.SecretKey) || strings.Contains(text, cfg.Endpoint) {
 		t.Error(text)
+	}
+}
+
+func TestARoleIsAskedAgainWhenItsKeysEnd(t *testing.T) {
+	t.Parallel()
+	b := newBucket(t)
+	var signed atomic.Value
+	b.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		signed.Store(r.Header.Get("Authorization") + " " + r.Header.Get("X-Amz-Security-Token"))
+		return false
+	})
+	var asked atomic.Int64
+	b.cfg.AccessKey, b.cfg.SecretKey = "", ""
+	b.cfg.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+		n := asked.Add(1)
+		if n > 2 {
+			return aws.Credentials{}, errors.New("no role found")
+		}
+		return aws.Credentials{AccessKeyID: fmt.Sprintf("ROLE%d", n), SecretAccessKey: "s", SessionToken: fmt.Sprintf("token%d", n), CanExpire: true, Expires: time.Now().Add(-time.Minute)}, nil
+	})
+	store, err := blob.OpenS3(b.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 2 {
+		if err := store.Check(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := signed.Load().(string); !strings.Contains(s, fmt.Sprintf("Credential=ROLE%d/", n+1)) || !strings.HasSuffix(s, fmt.Sprintf(" token%d", n+1)) {
+			t.Errorf("request %d was signed %s", n+1, s)
+		}
+	}
+	if err := store.Check(t.Context()); fault.Of(err) != fault.Unavailable || fault.HintOf(err) == "" || !strings.Contains(err.Error(), "no role found") {
+		t.Errorf("without a role: %v (%v, hint %q)", err, fault.Of(err), fault.HintOf(err))
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 type sourceFlags struct {
 	hosts, roots, buckets, networks []string
 	endpoint, region                string
-	pathStyle                       bool
+	pathStyle, role                 bool
 }
 
 func (f *sourceFlags) register(fs *pflag.FlagSet) {
@@ -30,6 +30,7 @@ func (f *sourceFlags) registerS3(fs *pflag.FlagSet) {
 	fs.StringVar(&f.endpoint, "s3-endpoint", "", "address of the object storage; empty: Amazon's. Keys: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
 	fs.StringVar(&f.region, "s3-region", "us-east-1", "region of the object storage")
 	fs.BoolVar(&f.pathStyle, "s3-path-style", false, "address buckets as host/bucket, as most storage but Amazon's wants it")
+	fs.BoolVar(&f.role, "s3-role", false, "credentials as Amazon's own programs find them, in place of the two keys: of a profile, a service account, or the machine's role")
 }
 
 // fetcher opens the lists: what is on none of them is refused.
@@ -42,7 +43,7 @@ func (f *sourceFlags) fetcher(maxBytes int64, registry prometheus.Registerer) (*
 	}
 	if len(f.buckets) > 0 {
 		access := f.s3()
-		access.Anonymous = access.AccessKey == "" // a public one
+		access.Anonymous = access.AccessKey == "" && !f.role // a public one
 		access.Registerer = registry
 		if cfg.S3, err = blob.OpenBuckets(access); err != nil {
 			return nil, err

@@ -73,5 +73,8 @@ func (f *sourceFlags) s3() blob.S3Config {
 	c := blob.DefaultS3Config()
 	c.Endpoint, c.Region, c.PathStyle = f.endpoint, f.region, f.pathStyle
 	c.AccessKey, c.SecretKey, c.SessionToken = s3Credentials()
+	if f.role {
+		c.Credentials = awsCredentials(f.region)
+	}
 	return c
 }
