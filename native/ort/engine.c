@@ -3,6 +3,9 @@
 #include "engine.h"
 
 #include <dlfcn.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 
 typedef void *status; // an error to be freed, NULL where there is none
@@ -39,6 +42,7 @@ enum {
 	get_bound_output_values = 140,
 	clear_bound_inputs = 141,
 	clear_bound_outputs = 142,
+	add_run_config_entry = 165,
 };
 
 enum { interface_version = 24 };
@@ -127,6 +131,18 @@ int bcc_switch_set(void *options, int on, char reason[BCC_REASON]) {
 	if (on)
 		return ok(CALL(run_options_set_terminate, (void *), options), reason);
 	return ok(CALL(run_options_unset_terminate, (void *), options), reason);
+}
+
+int bcc_switch_shrink(void *options, const char *arenas, char reason[BCC_REASON]) {
+	return ok(CALL(add_run_config_entry, (void *, const char *, const char *), options, "memory.enable_memory_arena_shrinkage", arenas), reason);
+}
+
+int bcc_heap_trim(size_t keep) {
+#ifdef __GLIBC__
+	return malloc_trim(keep);
+#else
+	return keep != keep;
+#endif
 }
 
 void bcc_switch_free(void *options) {

@@ -33,6 +33,14 @@ int bcc_switch_new(void **options, char reason[BCC_REASON]);
 int bcc_switch_set(void *options, int on, char reason[BCC_REASON]);
 void bcc_switch_free(void *options);
 
+/* Has runs with these options give back, at their end, what of the engine's arenas is
+   not in use: "cpu:0", "gpu:1", several with semicolons. */
+int bcc_switch_shrink(void *options, const char *arenas, char reason[BCC_REASON]);
+
+/* Gives the C heap's free pages but keep bytes back to the system, where it can be
+   asked to. Returns whether there were any. */
+int bcc_heap_trim(size_t keep);
+
 /* What one run takes and gives. */
 typedef struct {
 	void *session;

@@ -24,6 +24,8 @@ type Model struct {
 	outShapeAlone engine.Shape // then
 	tried         [][]float32  // outputs of the pictures tried, one row each
 
+	shrinks shrinker
+
 	mu     sync.Mutex
 	users  int // runners not closed, and one until Close: the last one frees the session
 	closed bool
@@ -125,6 +127,7 @@ func sessionOptions(d device, cfg GraphConfig) (*engine.SessionOptions, error) {
 		o.SetMemPattern(cfg.MemoryPattern),
 		o.SetLogSeverityLevel(engine.LoggingLevelFatal),
 		o.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
+		o.AddSessionConfigEntry("session.use_device_allocator_for_initializers", "1"), // in the arena they would keep it from shrinking
 		o.AddSessionConfigEntry("session.inter_op.allow_spinning", "0"),
 	)
 	if err == nil && d.cuda {
@@ -185,5 +188,6 @@ func (m *Model) release() error {
 	if !last {
 		return nil
 	}
+	m.shrinks.close()
 	return m.session.Destroy()
 }

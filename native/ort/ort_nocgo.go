@@ -33,6 +33,9 @@ func (m *Model) Info() Info { return Info{} }
 // NewRunner says that this build has no engine.
 func (m *Model) NewRunner() (*Runner, error) { return nil, errNoCgo() }
 
+// Shrink says that this build has no engine.
+func (m *Model) Shrink(ctx context.Context) error { return errNoCgo() }
+
 // Close does nothing.
 func (m *Model) Close() error { return nil }
 

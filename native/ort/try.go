@@ -19,6 +19,7 @@ import (
 // ordered by the place it lies in. Then, on the CPU, where answers are promised to
 // the bit, batches of one are run.
 func (m *Model) try() error {
+	m.prime()
 	even, err := m.repeat()
 	if err != nil {
 		return fault.New(fault.Unsupported, "try model on %s with input %v: %w", m.info.Device, m.info.shape(), cause(err))
@@ -40,6 +41,20 @@ func (m *Model) try() error {
 	}
 	m.info.Note = fmt.Sprintf("batches of 1 are run instead of %d: the model's last bits depend on a patch's place in the batch", was)
 	return nil
+}
+
+// prime runs one picture, where the batch is open: the engine never gives back the
+// first piece of memory that it takes (Model.Shrink), and that of a batch is large.
+func (m *Model) prime() {
+	was, shape := m.info.Batch, m.outShape
+	defer func() { m.info.Batch, m.outShape = was, shape }()
+	m.info.Batch = 1
+	in, err := engine.NewEmptyTensor[float32](engine.NewShape(m.info.shape()...))
+	if err != nil {
+		return
+	}
+	defer in.Destroy()
+	_, _ = m.rows(in) // what is wrong with the model is found next
 }
 
 // repeat runs two batches, each of one picture in every place, sets what is known
