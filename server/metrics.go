@@ -47,6 +47,9 @@ func newMetrics(r prometheus.Registerer, s *Server) (*metrics, error) {
 			Name: "bcc_http_tiles_total", Help: "Deep-zoom tiles sent, by where they came from: cache, made.",
 		}, []string{"from"}),
 	}
+	for _, reason := range []string{"looker", "queue", "wait", "memory", "disk", "limit", "streams", "requests"} {
+		m.refused.WithLabelValues(reason) // a rate over nothing is no zero
+	}
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "bcc_http_requests_in_flight", Help: "Requests being answered.",
 	}, func() float64 { return float64(s.open.Load()) })

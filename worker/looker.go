@@ -147,6 +147,7 @@ func (l *Looker) Look(ctx context.Context, p Picture) (Look, error) {
 		l.metrics.looks.WithLabelValues("done").Inc()
 		l.metrics.lookTook.Observe(time.Since(begun).Seconds())
 		l.metrics.patches.WithLabelValues(direct).Add(float64(len(look.Patches)))
+		l.metrics.answered(direct, string(look.Result.Prediction))
 	case ctx.Err() != nil:
 		l.metrics.looks.WithLabelValues("gone").Inc()
 		return Look{}, context.Cause(ctx)

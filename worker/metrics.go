@@ -2,11 +2,15 @@ package worker
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"bcc/aggregate"
+	"bcc/cohort"
 	"bcc/detect"
+	"bcc/model"
 	"bcc/report"
 	"bcc/telemetry"
 )
@@ -33,6 +37,10 @@ type metrics struct {
 	looks    *prometheus.CounterVec // by end
 	lookTook prometheus.Histogram
 	lookRoom prometheus.Gauge
+
+	score   prometheus.Histogram
+	answers *prometheus.CounterVec // by lane, prediction
+	drift   *drift
 }
 
 // Lanes: slides of cohorts, and pictures that somebody waits for.
@@ -63,8 +71,9 @@ const (
 )
 
 // newMetrics registers the metrics, or takes those that another worker of this
-// process has registered. A nil reg: nobody reads them.
-func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+// process has registered. A nil reg: nobody reads them; a nil ref: drift is measured
+// against nothing.
+func newMetrics(reg prometheus.Registerer, ref *model.Reference) (*metrics, error) {
 	slow := prometheus.ExponentialBuckets(0.25, 2, 14) // to 34 min
 	fine := prometheus.ExponentialBuckets(0.0001, 2, 14)
 	fast := prometheus.ExponentialBuckets(0.001, 2, 14)
@@ -102,7 +111,59 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	m.looks = counter("bcc_looks_total", "Small pictures by how they were answered.", "end")
 	m.lookTook = histogram("bcc_look_seconds", "Time of looking at a small picture, results from memory left out.", fast).WithLabelValues().(prometheus.Histogram)
 	m.lookRoom = gauge("bcc_look_limit_patches", "Patches of small pictures that may be in flight.")
-	return m, errors.Join(errs...)
+	m.score = histogram("bcc_slide_score", "Scores of slides that were looked at, those of the cache left out.", prometheus.LinearBuckets(0.1, 0.1, 9)).WithLabelValues().(prometheus.Histogram)
+	m.answers = counter("bcc_predictions_total", "Answers about slides and small pictures that were looked at, those of the cache left out. Indeterminate: the model abstains.", "lane", "prediction")
+	var err error
+	m.drift, err = shared(reg, &drift{ref: ref})
+	m.zero()
+	return m, errors.Join(append(errs, err)...)
+}
+
+// zero has what alerts count stand at 0 before it happens: a rate over nothing is
+// nothing, and no alarm.
+func (m *metrics) zero() {
+	for _, s := range []cohort.State{cohort.Done, cohort.Failed, cohort.Quarantined, cohort.Cancelled} {
+		m.slides.WithLabelValues(string(s))
+	}
+	for _, lane := range []string{durable, direct} {
+		m.patches.WithLabelValues(lane)
+		for _, p := range predictions {
+			m.answers.WithLabelValues(lane, string(p))
+		}
+		for _, answer := range []string{"hit", "miss", "poisoned"} {
+			m.cache.WithLabelValues(lane, answer)
+		}
+	}
+	for _, end := range []string{shardMade, shardFound, shardPoisoned, shardTakenOver, shardLostRace, shardStopped} {
+		m.shards.WithLabelValues(end)
+	}
+	for _, end := range []string{partScored, partOver, partLost, partReturned, partAgain, partLeft, partDropped} {
+		m.parts.WithLabelValues(end)
+	}
+	for _, end := range []string{"done", "cached", "refused", "failed", "gone"} {
+		m.looks.WithLabelValues(end)
+	}
+}
+
+var predictions = []aggregate.Prediction{aggregate.BCC, aggregate.NonMalignant, aggregate.Indeterminate}
+
+// answered takes down what was said. What is none of the three, as of a worker of
+// another version, is not a label.
+func (m *metrics) answered(lane, prediction string) {
+	if slices.Contains(predictions, aggregate.Prediction(prediction)) {
+		m.answers.WithLabelValues(lane, prediction).Inc()
+	}
+}
+
+// ended takes down how a slide ended.
+func (m *metrics) ended(e cohort.End) {
+	m.slides.WithLabelValues(string(e.State)).Inc()
+	m.took.WithLabelValues(string(e.State)).Observe(e.TookS)
+	if e.State == cohort.Done && !e.Cached {
+		m.answered(durable, e.Prediction)
+		m.score.Observe(e.Score)
+		m.drift.scored(e.Score)
+	}
 }
 
 // shared registers c, or returns what was registered as the same before.

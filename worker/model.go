@@ -7,6 +7,7 @@ import (
 
 	"bcc/cohort"
 	"bcc/detect"
+	"bcc/model"
 	"bcc/wsi"
 )
 
@@ -26,6 +27,9 @@ type Model struct {
 	// and which of its outputs is taken. Rows in the store are found by it. Default:
 	// Detect.Model.SHA256, that of the whole bundle.
 	Rows string
+
+	// Reference is what drift is measured against, for metrics only. Default nil: nothing.
+	Reference *model.Reference
 
 	Runners int      // patches of Detect.Patch.SizePx are scored by so many at once
 	Devices []string // where, for people
@@ -52,7 +56,7 @@ func (m Model) rows() string {
 
 // open returns a detector of the model whose steps are measured.
 func (m *Model) open(r prometheus.Registerer) (*detect.Detector, *metrics, error) {
-	met, err := newMetrics(r)
+	met, err := newMetrics(r, m.Reference)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -127,8 +127,7 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 		w.told(log, l.Return(after))
 		return
 	}
-	w.metrics.slides.WithLabelValues(string(end.State)).Inc()
-	w.metrics.took.WithLabelValues(string(end.State)).Observe(end.TookS)
+	w.metrics.ended(end)
 	if err != nil {
 		log = log.With("error", err)
 	}

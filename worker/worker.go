@@ -201,11 +201,12 @@ func New(cfg Config, m Model, store blob.Store, q Queue, desk *cohort.Desk, fetc
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	met, err := newMetrics(cfg.Registerer)
+	met, err := newMetrics(cfg.Registerer, m.Reference)
 	if err != nil {
 		return nil, err
 	}
 	met.hear(&m.Detect)
+	m.Detect.Stain = met.drift.stained
 	if cfg.Readers > 0 {
 		m.Detect.Patch.Readers = cfg.Readers
 	}
