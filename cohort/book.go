@@ -2,6 +2,7 @@ package cohort
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"bcc/queue"
@@ -13,6 +14,8 @@ type book struct {
 	lines   []line
 	running map[int]struct{} // indexes of the lines that are Running
 	tally
+	cap     capped
+	dropped map[int]struct{} // indexes of slides whose jobs were taken off the queue because of the cap
 
 	cancelled  bool
 	cancelling bool      // cancelled.json is being written: no end counts meanwhile
@@ -44,13 +47,24 @@ const maxWords = 20
 func newBook(m Manifest) *book {
 	b := &book{
 		Manifest: m, lines: make([]line, len(m.Slides)),
-		running: map[int]struct{}{}, followers: map[*follower]struct{}{}, waiters: map[int][]chan struct{}{},
+		running: map[int]struct{}{}, dropped: map[int]struct{}{}, followers: map[*follower]struct{}{}, waiters: map[int][]chan struct{}{},
 	}
+	b.cap.usd = m.CapUSD
 	for i := range b.lines {
 		b.lines[i] = line{state: Pending, planned: -1}
 		b.tally.add(b.lines[i], 1)
 	}
 	return b
+}
+
+// job returns the job of the i-th slide: another ID after each cap, for the queue drops
+// one that it had a short while ago.
+func (b *book) job(i int) queue.Job {
+	j := newJob(&b.Manifest, i, b.lines[i].void)
+	if b.cap.number > 0 {
+		j.ID += "_c" + strconv.Itoa(b.cap.number)
+	}
+	return j
 }
 
 // row is that of the queue in which the cohort's jobs stand.
@@ -195,6 +209,9 @@ type tally struct {
 
 	sized        int // slides of which they are known
 	sum, squares float64
+
+	price func(*End) float64 // USD; nil: not known
+	usd   float64            // of spent
 }
 
 // add adds a line, or takes one away (sign -1).
@@ -235,5 +252,8 @@ func (t *tally) add(l line, sign int) {
 	if e := l.end; e != nil {
 		t.spent.ComputeS += float64(sign) * e.ComputeS
 		t.spent.Patches += sign * e.Looked()
+		if t.price != nil {
+			t.usd += float64(sign) * t.price(e)
+		}
 	}
 }

@@ -54,7 +54,7 @@ func (l *Ledger) close(ctx context.Context, b *book) error {
 	c.Summary.Owner = c.Owner
 	if l.open[b.ID] == b {
 		delete(l.open, b.ID)
-		c.share = tally{sized: b.sized, sum: b.sum, squares: b.squares, spent: b.spent, counts: b.counts}
+		c.share = tally{sized: b.sized, sum: b.sum, squares: b.squares, spent: b.spent, usd: b.usd, counts: b.counts}
 		l.gone.merge(&c.share, 1)
 	}
 	l.closed[b.ID] = c
@@ -132,5 +132,9 @@ func (l *Ledger) readClosed(ctx context.Context) error {
 // tally is what a summary still tells of its slides: as if all were alike.
 func (s Summary) tally() tally {
 	n, sum := s.Counts.Done, float64(s.Patches.Done)
-	return tally{sized: n, sum: sum, squares: sum * sum / float64(max(n, 1)), spent: s.Cost, counts: s.Counts}
+	t := tally{sized: n, sum: sum, squares: sum * sum / float64(max(n, 1)), spent: s.Cost, counts: s.Counts}
+	if s.Cost.USD != nil {
+		t.usd, t.spent.USD = *s.Cost.USD, nil
+	}
+	return t
 }

@@ -158,6 +158,3 @@ func (b *book) wanted() int {
 	}
 	return b.counts.Pending + b.counts.Running - b.foreign
 }
-
-// held reports whether no slide of it is begun any more: its cap is reached.
-func (b *book) held() bool { return false }

@@ -83,7 +83,7 @@ func newJob(m *Manifest, i, void int) queue.Job {
 // Begin reads a job. ErrOver: there is nothing to do. Corrupt: it is no job of this
 // program, and may be dropped. Unsupported: another version of the program wrote it,
 // which may still run elsewhere; the job is to be handed back for a good while (some
-// minutes: Lease.Again), never dropped. ErrElsewhere, ErrTakenAway: the job
+// minutes: Lease.Again), never dropped. ErrCapped: it is to be taken off the queue. ErrElsewhere, ErrTakenAway: the job
 // belongs to another store, or its cohort is in none.
 // The ledger hears that the slide is being worked on.
 func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
@@ -106,6 +106,12 @@ func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
 		return Task{}, err
 	} else if over {
 		return t, ErrOver
+	}
+	if _, reached, err := d.shelf.cap(ctx, t.Cohort); err != nil {
+		return Task{}, err
+	} else if reached {
+		d.say(t, wordHeld, word{Index: t.Index, Planned: -1})
+		return t, ErrCapped
 	}
 	d.mu.Lock()
 	d.tasks[t.SlideID] = &told{task: t, planned: -1, at: time.Now()}

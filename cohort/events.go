@@ -14,6 +14,8 @@ import (
 //	cohort.<id>.progress   so many patches are planned and scored
 //	cohort.<id>.back       the slide waits again
 //	cohort.<id>.end        it has come to its end
+//	cohort.<id>.held       its job is off the queue: the cohort's cap is reached
+//	cohort.<id>.cap        the cohort has another cap, or its cap is reached
 //	cancel.<id>            for workers: the cohort was cancelled
 //	worker.<id>            how a worker is
 const (
@@ -27,6 +29,8 @@ const (
 	wordProgress  = "progress"
 	wordBack      = "back"
 	wordEnd       = "end"
+	wordHeld      = "held"
+	wordCap       = "cap"
 )
 
 func cohortTopic(id, word string) string { return "cohort." + id + "." + word }
@@ -50,7 +54,7 @@ func (l *Ledger) hear(topic string, data []byte) {
 		return
 	}
 	id, what := parts[len(parts)-2], parts[len(parts)-1]
-	if what == wordNew || what == wordCancelled {
+	if what == wordNew || what == wordCancelled || what == wordCap {
 		l.wake(id)
 		return
 	}
@@ -86,6 +90,11 @@ func (l *Ledger) heard(b *book, what string, w word, now time.Time) {
 		}
 	case wordBack:
 		line.state, line.scored = Pending, 0
+	case wordHeld:
+		line.state, line.scored = Pending, 0
+		if b.dropped[w.Index] = struct{}{}; !b.held() { // another server knows more, or less
+			l.wake(b.ID)
+		}
 	case wordEnd:
 		if w.End == nil || !w.End.State.Final() {
 			return
@@ -110,7 +119,7 @@ func (l *Ledger) finish(b *book, i int, e *End, now time.Time) {
 		l.meter.scored(now, more)
 	}
 	l.meter.tick(now, l.busy())
-	if b.over() {
+	if b.over() || b.exceeds() {
 		l.wake(b.ID)
 	}
 }

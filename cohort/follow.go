@@ -53,6 +53,16 @@ func (f *follower) touch(i int) {
 	}
 }
 
+// renew has the follower told anew where all stands.
+func (f *follower) renew() {
+	f.reset = true
+	clear(f.dirty)
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
 // Follow tells how a cohort goes on: a snapshot first, then each change. A slow
 // reader misses progress, never an end: it gets another snapshot instead. The
 // channel closes after the last slide's end and a last EventCohort, when ctx ends,

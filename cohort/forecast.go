@@ -50,7 +50,7 @@ func (t *tally) remaining(like *tally) (patches, deviation float64) {
 // forecast says when b ends, where the slides before it go first. Nil: nothing is
 // measured yet, or it is over.
 func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
-	if b.over() || o.rate == 0 {
+	if b.over() || o.rate == 0 || b.held() {
 		return nil
 	}
 	own, _ := b.remaining(o.all)
@@ -65,9 +65,22 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 		Cost:       b.spent,
 	}
 	f.Cost.Patches += int(math.Round(own))
-	f.Cost.ComputeS += own * l.secondsAPatch(o.all, o.rate)
-	f.Cost = l.priced(f.Cost)
+	seconds := own * l.secondsAPatch(o.all, o.rate)
+	f.Cost.ComputeS += seconds
+	if l.cfg.prices() {
+		usd := b.usd + seconds*l.usdASecond(o.all)
+		f.Cost.USD = &usd
+	}
 	return f
+}
+
+// usdASecond returns what a second of a worker costs: as it was so far, for kinds have
+// prices of their own, else at the default price.
+func (l *Ledger) usdASecond(all *tally) float64 {
+	if all.usd > 0 && all.spent.ComputeS > 0 {
+		return all.usd / all.spent.ComputeS
+	}
+	return l.cfg.PricePerHour / 3600
 }
 
 // secondsAPatch returns the time of a worker that a patch takes: as measured, else
@@ -79,10 +92,32 @@ func (l *Ledger) secondsAPatch(all *tally, rate float64) float64 {
 	return 1 / rate
 }
 
-// priced adds the price to c, where one is known.
-func (l *Ledger) priced(c Cost) Cost {
-	if l.cfg.PricePerHour > 0 {
-		usd := c.ComputeS / 3600 * l.cfg.PricePerHour
+// prices reports whether it is known what a worker costs.
+func (c *Config) prices() bool { return c.PricePerHour > 0 || len(c.Prices) > 0 }
+
+// price is what a slide took, USD, by the kinds of those who worked on it.
+func (l *Ledger) price(e *End) float64 {
+	hour := func(kind string) float64 {
+		if usd, is := l.cfg.Prices[kind]; is {
+			return usd
+		}
+		return l.cfg.PricePerHour
+	}
+	if len(e.ComputeBy) == 0 {
+		return e.ComputeS / 3600 * hour(e.Kind)
+	}
+	sum := 0.0
+	for kind, seconds := range e.ComputeBy {
+		sum += seconds / 3600 * hour(kind)
+	}
+	return sum
+}
+
+// cost is what t's slides took, with what that costs where prices are known.
+func (l *Ledger) cost(t *tally) Cost {
+	c := t.spent
+	if l.cfg.prices() {
+		usd := t.usd
 		c.USD = &usd
 	}
 	return c
@@ -108,6 +143,7 @@ func (t *tally) merge(o *tally, sign int) {
 	t.squares += float64(sign) * o.squares
 	t.spent.Patches += sign * o.spent.Patches
 	t.spent.ComputeS += float64(sign) * o.spent.ComputeS
+	t.usd += float64(sign) * o.usd
 	t.counts.Submitted += sign * o.counts.Submitted
 	t.counts.Pending += sign * o.counts.Pending
 	t.counts.Running += sign * o.counts.Running

@@ -28,7 +28,7 @@ func (l *Ledger) with(lane queue.Lane, submitted time.Time, planned ...int) *boo
 			b.set(i, line{state: Running, planned: p})
 		}
 	}
-	b.seen = submitted
+	b.seen, b.price = submitted, l.price
 	l.open[b.ID] = b
 	return b
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,8 @@ type Config struct {
 	Silence time.Duration
 	// PricePerHour is what an hour of a worker costs, USD. Default 0: not known.
 	PricePerHour float64
+	// Prices is the same of workers of a kind, where it is another. Default: of none.
+	Prices map[string]float64
 	// Kept is how many slides of cohorts that are over stay in memory, for those who
 	// look at them. Default 60,000: about 50 MB.
 	Kept int
@@ -77,7 +80,11 @@ func (c Config) Validate() error {
 	bad(c.MaxSlides < 1, "at most %d slides: want 1 or more", c.MaxSlides)
 	bad(c.Rescan <= 0, "rescan every %v: want more than 0", c.Rescan)
 	bad(c.Silence <= 0, "silence of %v: want more than 0", c.Silence)
-	bad(c.PricePerHour < 0, "price of %v USD an hour", c.PricePerHour)
+	bad(!(c.PricePerHour >= 0) || math.IsInf(c.PricePerHour, 0), "price of %v USD an hour", c.PricePerHour)
+	for kind, usd := range c.Prices {
+		bad(!ValidKind(kind), "price of workers of kind %.80q: want up to 63 letters, digits, dots, lines", kind)
+		bad(!(usd >= 0) || math.IsInf(usd, 0), "price of %v USD an hour of workers of kind %.80s", usd, kind)
+	}
 	bad(c.Kept < 0, "%d slides kept", c.Kept)
 	return errors.Join(errs...)
 }
@@ -214,8 +221,9 @@ func (l *Ledger) summary(b *book, o *outlook) Summary {
 		ID: b.ID, Owner: b.Owner, Name: b.Name, Priority: b.Priority,
 		Submitted: b.Submitted, Deadline: b.Deadline, RetryOf: b.RetryOf,
 		State: b.state(), Counts: b.counts, Patches: b.patches,
-		Forecast: l.forecast(b, o), Cost: l.priced(b.spent),
-		Degraded: append(l.unserved(b), b.words...),
+		CapUSD: b.cap.usd, Held: b.held(),
+		Forecast: l.forecast(b, o), Cost: l.cost(&b.tally),
+		Degraded: slices.Concat(b.heldWords(), l.unserved(b), b.words),
 	}
 }
 

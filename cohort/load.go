@@ -28,9 +28,10 @@ func (l *Ledger) Load() Load {
 	load := Load{SlidesWaiting: all.counts.Pending, SlidesRunning: all.counts.Running, PatchesPerS: rate}
 	var patches float64
 	for _, b := range l.open {
-		left, _ := b.remaining(all) // slides of a cohort are like each other: one overlap, one scanner
-		patches += left
-		if b.Priority == queue.Urgent {
+		patches += b.amount(all).patches // slides of a cohort are like each other: one overlap, one scanner
+		if b.held() {
+			load.SlidesWaiting -= b.counts.Pending // for a person, not for a worker
+		} else if b.Priority == queue.Urgent {
 			load.UrgentWaiting += b.counts.Pending
 		}
 	}

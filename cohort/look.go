@@ -43,7 +43,7 @@ func (l *Ledger) look(ctx context.Context, id string) error {
 	if over {
 		return l.close(ctx, b)
 	}
-	return nil
+	return l.settle(ctx, b)
 }
 
 // arrived takes a book among the open ones, unless another has. The caller holds mu.
@@ -118,6 +118,18 @@ func (l *Ledger) catchUp(ctx context.Context, b *book) error {
 	if c != nil {
 		return l.strike(ctx, b, c)
 	}
+	l.mu.Lock()
+	was := b.cap
+	l.mu.Unlock()
+	is, err := l.shelf.caps(ctx, &b.Manifest, was)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	if is.number >= b.cap.number && is != b.cap && b.cap == was {
+		b.setCap(is)
+	}
+	l.mu.Unlock()
 	ends, fresh, err := l.shelf.ends(ctx, b.ID, voids, func(r endRef) bool { return r.index >= len(known) || known[r.index] })
 	if err != nil {
 		return err
@@ -164,6 +176,11 @@ func (l *Ledger) load(ctx context.Context, id string) (*book, error) {
 		return nil, fault.New(fault.Unsupported, "object %s: priority %.40q", manifestKey(id), m.Priority)
 	}
 	b := newBook(m)
+	b.price = l.price
+	var err error
+	if b.cap, err = l.shelf.caps(ctx, &m, b.cap); err != nil {
+		return nil, err
+	}
 	voids, err := l.shelf.voids(ctx, id)
 	if err != nil {
 		return nil, err
@@ -181,6 +198,11 @@ func (l *Ledger) load(ctx context.Context, id string) (*book, error) {
 	}
 	if c == nil {
 		b.take(ends)
+		if b.held() { // which jobs are on the queue nobody knows
+			for i := range b.lines {
+				b.dropped[i] = struct{}{}
+			}
+		}
 		return b, nil
 	}
 	counted := map[int]*End{}

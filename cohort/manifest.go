@@ -15,6 +15,7 @@ type Manifest struct {
 	Name          string     `json:"name,omitempty"`
 	Priority      queue.Lane `json:"priority"`
 	Deadline      *time.Time `json:"deadline,omitempty"`
+	CapUSD        *float64   `json:"cap_usd,omitempty"`  // what it may cost; another may come later (cap.go)
 	Submitted     time.Time  `json:"submitted"`          // by the clock of the server that took it
 	Row           int        `json:"row,omitempty"`      // of the queue: cohorts in different rows take turns
 	RetryOf       string     `json:"retry_of,omitempty"` // the cohort whose slides are tried once more
@@ -85,6 +86,9 @@ type End struct {
 	ComputeS      float64   `json:"compute_s"` // its share of the worker's time, which slides walked at once divide
 	Ended         time.Time `json:"ended"`
 	Worker        string    `json:"worker"`
+	Kind          string    `json:"kind,omitempty"` // of the worker, which has a price
+	// ComputeBy divides ComputeS among kinds, where workers of others made shards of it.
+	ComputeBy map[string]float64 `json:"compute_s_by_kind,omitempty"`
 
 	generation int // which of its ends; stands in the object's name
 }

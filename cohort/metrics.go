@@ -41,7 +41,7 @@ func (g *gauges) Collect(to chan<- prometheus.Metric) {
 	load, workers := g.ledger.Load(), len(g.ledger.Workers())
 	g.ledger.mu.Lock()
 	all := g.ledger.all()
-	open, over, unread, spent := len(g.ledger.open), len(g.ledger.closed), len(g.ledger.unread), g.ledger.priced(all.spent)
+	open, over, unread, spent := len(g.ledger.open), len(g.ledger.closed), len(g.ledger.unread), g.ledger.cost(all)
 	g.ledger.mu.Unlock()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)

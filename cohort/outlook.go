@@ -42,6 +42,18 @@ func (t *tally) amount(like *tally) amount {
 	return amount{float64(t.counts.Pending + t.counts.Running - t.foreign), p, d * d}
 }
 
+// amount is what is left of b's slides: of one that is held, of those that are begun.
+func (b *book) amount(like *tally) amount {
+	if !b.held() {
+		return b.tally.amount(like)
+	}
+	a := amount{slides: float64(b.counts.Running)}
+	for i := range b.running {
+		a.patches += float64(max(b.lines[i].planned-b.lines[i].scored, 0))
+	}
+	return a
+}
+
 // outlook gathers it. Asked for all cohorts it sums up what goes before each once,
 // for there may be ten thousand of one slide. The caller holds mu.
 func (l *Ledger) outlook(now time.Time, each bool) *outlook {

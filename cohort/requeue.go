@@ -22,11 +22,20 @@ func (l *Ledger) putJobs(ctx context.Context, b *book) error {
 
 // putSome puts those of the slides from one index up to another.
 func (l *Ledger) putSome(ctx context.Context, b *book, from, to int) error {
-	l.mu.Lock()
-	jobs := make([]queue.Job, 0, to-from)
+	which := make([]int, 0, to-from)
 	for i := from; i < to; i++ {
+		which = append(which, i)
+	}
+	return l.putThese(ctx, b, which)
+}
+
+// putThese puts the jobs of those slides that have no end.
+func (l *Ledger) putThese(ctx context.Context, b *book, which []int) error {
+	l.mu.Lock()
+	jobs := make([]queue.Job, 0, len(which))
+	for _, i := range which {
 		if line := b.lines[i]; !line.state.Final() && !line.foreign {
-			jobs = append(jobs, newJob(&b.Manifest, i, line.void))
+			jobs = append(jobs, b.job(i))
 		}
 	}
 	l.mu.Unlock()
@@ -46,7 +55,7 @@ func (l *Ledger) requeue(ctx context.Context, all bool) (lacking int, err error)
 	var books []*book
 	slides := 0
 	for _, b := range l.open {
-		if !b.submitting && !b.over() && (all || !now.Before(b.patience)) {
+		if !b.submitting && !b.over() && !b.held() && (all || !now.Before(b.patience)) {
 			books = append(books, b)
 			slides += b.counts.Pending + b.counts.Running - b.foreign
 		}

@@ -28,7 +28,7 @@ func (l *Ledger) Retry(ctx context.Context, id string, states ...State) (Manifes
 	if err := l.catchUp(ctx, b); err != nil {
 		return Manifest{}, err
 	}
-	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, Model: b.Model, RetryOf: id}
+	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, Model: b.Model, RetryOf: id, CapUSD: b.cap.usd}
 	l.mu.Lock()
 	for i, line := range b.lines {
 		if slices.Contains(states, line.state) {

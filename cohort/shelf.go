@@ -32,6 +32,8 @@ const readers = 16
 //	cohorts/<id>/ends/<index>.1.json     but this one does, which is created then
 //	cohorts/<id>/tries/<index>/<n>.json  truth, created once: an attempt that failed
 //	cohorts/<id>/cancelled.json          truth, created once
+//	cohorts/<id>/caps/<n>.json           truth, created once: what it may cost from then on
+//	cohorts/<id>/caps/<n>.reached.json   truth, created once: that is spent
 //	cohorts/<id>/ends.json               all ends in one, once there is nothing to come
 //	ledger/open/<id>                     it may have slides without an end
 //	ledger/closed/<id>.json              its summary, once all have

@@ -62,7 +62,9 @@ type Summary struct {
 	Submitted time.Time  `json:"submitted"`
 	Deadline  *time.Time `json:"deadline"`
 	RetryOf   string     `json:"retry_of,omitempty"`
-	State     State      `json:"state"` // Pending, Running, Done (no slide is left), Cancelled
+	CapUSD    *float64   `json:"cap_usd"` // what it may cost; nil: whatever it does
+	Held      bool       `json:"held"`    // the cap is reached: nothing more of it is begun
+	State     State      `json:"state"`   // Pending, Running, Done (no slide is left), Cancelled
 	Counts    Counts     `json:"counts"`
 	Patches   Patches    `json:"patches"`
 	Forecast  *Forecast  `json:"forecast"` // nil: over, or nothing is measured yet

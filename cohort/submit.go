@@ -28,6 +28,9 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 	if err := m.validate(l.cfg.MaxSlides, now); err != nil {
 		return Manifest{}, err
 	}
+	if err := l.checkCap(m.CapUSD); err != nil {
+		return Manifest{}, err
+	}
 	if err := l.cfg.Queue.Ready(); err != nil { // before anything is kept: whoever tries again for minutes would leave a cancelled cohort each time
 		return Manifest{}, err
 	}
@@ -46,6 +49,7 @@ func (l *Ledger) Submit(ctx context.Context, m Manifest) (Manifest, error) {
 	m.Row = l.row(m.Priority)
 	l.mu.Unlock()
 	b := newBook(m)
+	b.price = l.price
 	b.submitting, b.seen = true, now
 
 	// The mark goes first: a cohort without one would be found by nobody.
