@@ -48,9 +48,9 @@ type conductor struct {
 
 	mu      sync.Mutex
 	shards  []shard
-	said    map[string]string // what others said of shards, by key; not looked into yet
-	dry     bool              // nothing was offered when a hand asked
-	spent   float64           // seconds of workers' time that shards took
+	said    map[string]string  // what others said of shards, by key; not looked into yet
+	dry     bool               // nothing was offered when a hand asked
+	spent   map[string]float64 // seconds of workers' time that shards took, by their kinds
 	failed  error
 	closed  bool
 	changed chan struct{} // closed when anything above has changed
@@ -78,7 +78,7 @@ func (w *Worker) conduct(ctx context.Context, p plan, src *source, job *walk, di
 		job.effort.pause() // what shards take is counted where they are made
 		err := c.gather(ctx)
 		job.effort.resume()
-		job.effort.add(c.take())
+		job.add(w.cfg.Kind, c.take())
 		if err != nil {
 			return report.Result{}, err
 		}
@@ -104,7 +104,7 @@ func (w *Worker) newConductor(survey Survey, override float64, src *source, job 
 	ranges := cut(g.Len(), w.cfg.Shard)
 	c := &conductor{
 		w: w, job: job, src: src, survey: survey, log: w.log.With("slide_id", job.task.SlideID),
-		shards: make([]shard, len(ranges)), said: map[string]string{}, changed: make(chan struct{}),
+		shards: make([]shard, len(ranges)), said: map[string]string{}, spent: map[string]float64{}, changed: make(chan struct{}),
 	}
 	if len(ranges) > 0 {
 		c.first = int(w.number % uint64(len(ranges)))
@@ -123,12 +123,13 @@ func (c *conductor) close() {
 	c.making.Wait()
 }
 
-// take returns the seconds that shards took since it was asked the last time.
-func (c *conductor) take() float64 {
+// take returns the seconds that shards took since it was asked the last time, by kinds
+// of workers.
+func (c *conductor) take() map[string]float64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	spent := c.spent
-	c.spent = 0
+	c.spent = map[string]float64{}
 	return spent
 }
 
@@ -344,7 +345,7 @@ func (c *conductor) there(i int, r *shardRows, fresh bool) {
 		sh.there = true
 		if fresh {
 			sh.pace = r.perPatch()
-			c.spent += r.ComputeS
+			c.spent[r.Kind] += r.ComputeS
 		}
 		if len(r.values)*4*len(c.shards) <= keepBytes {
 			sh.rows = r.values

@@ -240,7 +240,7 @@ func (w *Worker) made(key string, patches int, values []float32, took, spent tim
 	w.metrics.shardTook.Observe(took.Seconds())
 	return &shardRows{rowsHeader{
 		Key: key, Patches: patches, Outputs: w.model.Detect.Outputs,
-		Program: w.model.Detect.Program.Version, Worker: w.cfg.ID, Devices: w.model.Devices,
+		Program: w.model.Detect.Program.Version, Worker: w.cfg.ID, Kind: w.cfg.Kind, Devices: w.model.Devices,
 		TookS: took.Seconds(), ComputeS: spent.Seconds(), Made: time.Now().UTC().Truncate(time.Millisecond),
 	}, values}
 }

@@ -39,6 +39,7 @@ type rowsHeader struct {
 
 	Program  string    `json:"program"` // version
 	Worker   string    `json:"worker"`
+	Kind     string    `json:"kind,omitempty"` // of worker
 	Devices  []string  `json:"devices"`
 	TookS    float64   `json:"took_s"`
 	ComputeS float64   `json:"compute_s"` // its share of the worker's time

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -34,7 +35,36 @@ type walk struct {
 	parts  []queue.Lane    // what its hands may take while they wait
 	known  int             // patches whose outputs were kept when it was begun
 	effort effort
+	others map[string]float64 // seconds of effort by workers of other kinds; nil: none
 	hands  sync.WaitGroup
+}
+
+// byKind divides what the slide took among the kinds of workers that made it; nil: all
+// were of the one kind.
+func (v *walk) byKind(own string, computeS float64) map[string]float64 {
+	if len(v.others) == 0 {
+		return nil
+	}
+	by := maps.Clone(v.others)
+	by[own] = computeS
+	for _, s := range v.others {
+		by[own] -= s
+	}
+	by[own] = max(by[own], 0)
+	return by
+}
+
+// add takes down what shards took.
+func (v *walk) add(own string, spent map[string]float64) {
+	for kind, s := range spent {
+		v.effort.add(s)
+		if kind != own && kind != "" {
+			if v.others == nil {
+				v.others = map[string]float64{}
+			}
+			v.others[kind] += s
+		}
+	}
 }
 
 // Run takes jobs and does them until ctx ends. Then it takes no more, goes on with what
@@ -119,8 +149,9 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 		}
 		end.SHA256 = sha
 	}
-	end.Attempts, end.Worker = l.Attempt, w.cfg.ID
+	end.Attempts, end.Worker, end.Kind = l.Attempt, w.cfg.ID, w.cfg.Kind
 	end.TookS, end.ComputeS = time.Since(begun).Seconds(), job.effort.seconds()
+	end.ComputeBy = job.byKind(w.cfg.Kind, end.ComputeS)
 	if err := w.desk.End(after, t, end); err != nil { // the result stays; the next attempt finds it
 		w.desk.Back(t)
 		w.await(ctx, log, err)
@@ -138,7 +169,7 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 // take reads the job; ok is false where there is nothing to be done about it here.
 func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lease) (t cohort.Task, ok bool) {
 	t, err := w.desk.Begin(ctx, l.Data)
-	if err == nil || errors.Is(err, cohort.ErrOver) {
+	if err == nil || errors.Is(err, cohort.ErrOver) || errors.Is(err, cohort.ErrCapped) {
 		w.away.Store(0) // the store was asked, and answered
 	}
 	switch {
@@ -150,7 +181,7 @@ func (w *Worker) take(ctx, after context.Context, log *slog.Logger, l *queue.Lea
 		w.told(log, l.Later(after, foreignPauses*w.cfg.Pause))
 	case err == nil:
 		return t, true
-	case errors.Is(err, cohort.ErrOver):
+	case errors.Is(err, cohort.ErrOver), errors.Is(err, cohort.ErrCapped):
 		w.told(log, l.Done(after))
 	case ctx.Err() != nil:
 		w.told(log, l.Return(after))
