@@ -25,19 +25,22 @@ type Batcher struct {
 	urgent chan struct{} // those of urgent patches, which must not wait for the others'
 	busy   atomic.Int64  // nanoseconds that runners worked
 
-	mu    sync.Mutex
-	items []item    // waiting: urgent ones first, then the oldest
-	idle  []*worker // waiting for a batch of their size
-	open  int       // Scores that may still bring patches
-	due   bool      // the oldest have waited for MaxDelay: a short batch may go
-	since time.Time
-	timer *time.Timer // sets due, MaxDelay after since
-	alive int         // runners not lost
-	lost  int         // runners lost
-	spare int         // runners that Spare opened
-	asked bool        // Spare was asked
-	ran   bool        // Run was called
-	ended error       // why nothing is scored any more; nil until Run returns
+	mu      sync.Mutex
+	items   []item    // waiting: urgent ones first, then the oldest
+	idle    []*worker // waiting for a batch of their size
+	open    int       // Scores that may still bring patches
+	due     bool      // the oldest have waited for MaxDelay: a short batch may go
+	since   time.Time
+	timer   *time.Timer // sets due, MaxDelay after since
+	running int         // workers with a batch
+	pressed press       // what memory leaves room for
+
+	alive int   // runners not lost
+	lost  int   // runners lost
+	spare int   // runners that Spare opened
+	asked bool  // Spare was asked
+	ran   bool  // Run was called
+	ended error // why nothing is scored any more; nil until Run returns
 }
 
 // item is one patch waiting for a runner or with one.
@@ -53,6 +56,8 @@ type worker struct {
 	device string        // for metrics; empty: the runner does not say
 	batch  int           // patches it takes at once
 	wake   chan struct{} // a token for each time it is taken off the idle list; cap 1
+
+	running bool // it has a batch; the batcher's mu guards it
 }
 
 // New returns a batcher over the runners, of which there must be at least one.

@@ -11,6 +11,7 @@ import (
 // there are no others. Without either they fail, and so does Run.
 func (b *Batcher) retire(w *worker, batch []item, err error) ([]*worker, error) {
 	b.mu.Lock()
+	b.through(w)
 	b.alive--
 	b.lost++
 	left := b.alive

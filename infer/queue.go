@@ -10,11 +10,15 @@ import (
 func (b *Batcher) take(w *worker, dst []item) []item {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.through(w)
 	if !b.ready(w) {
 		b.idle = append(b.idle, w)
+		b.rouse() // where few may work at once, another one may now
 		return dst
 	}
-	n := min(w.batch, len(b.items))
+	w.running = true
+	b.running++
+	n := min(b.size(w), len(b.items))
 	dst = append(dst, b.items[:n]...)
 	left := copy(b.items, b.items[n:])
 	clear(b.items[left:])
@@ -30,7 +34,10 @@ func (b *Batcher) take(w *worker, dst []item) []item {
 // ready reports whether a batch may go to the worker: it is full, or it has waited
 // long enough, or nobody is left who could fill it. The caller holds mu.
 func (b *Batcher) ready(w *worker) bool {
-	return len(b.items) >= w.batch || len(b.items) > 0 && (b.open == 0 || b.due)
+	if b.pressed.runners > 0 && b.running >= b.pressed.runners {
+		return false
+	}
+	return len(b.items) >= b.size(w) || len(b.items) > 0 && (b.open == 0 || b.due)
 }
 
 // rouse wakes the idle worker with the largest batch that is ready, if there is
