@@ -1,0 +1,134 @@
+package autoscale
+
+import (
+	"fmt"
+	"math"
+)
+
+// shrink sends away who has nothing to do. There is no sense in keeping them for what
+// may come: routine work can wait for a start, and for work that cannot there is
+// standing. Nor in sending away others: while there is work each has some.
+func (p *plan) shrink(standing map[string]int) {
+	if p.why != "" {
+		return // those that wait explain themselves
+	}
+	if p.turnsDown() {
+		p.release(standing)
+	}
+	switch gone := p.before - p.count(); {
+	case gone > 0:
+		p.why = fmt.Sprintf(": %s had nothing to do", number(float64(gone)))
+	case p.before == 0:
+		p.why = ": nothing to do"
+	case p.backlog > 0:
+		p.why = fmt.Sprintf(" kept: %s patches, done in %s, nothing is late", number(p.backlog), lasting(p.lasts()))
+	case total(standing) > 0:
+		p.why = fmt.Sprintf(" kept: work came in the last %v that could not wait for a start", p.cfg.Work.Keep)
+	default:
+		p.why = " kept"
+	}
+}
+
+// lasts returns how long those who are there take for what is left.
+func (p *plan) lasts() float64 {
+	rate := p.readyRate
+	if n := len(p.coming); n > 0 {
+		rate += p.coming[n-1].rate
+	}
+	return p.backlog / max(rate, 1e-9)
+}
+
+// release takes idle workers back, the dearest first.
+func (p *plan) release(standing map[string]int) {
+	idle := 0
+	for _, k := range p.kinds {
+		idle += max(k.Ready-k.Busy, 0)
+	}
+	idle = min(idle, max(ready(p.s.Groups)-p.useful(), 0))
+	order := cheapest(p.s.Groups)
+	for i := len(order) - 1; i >= 0 && idle > 0; i-- {
+		k := &p.kinds[order[i]]
+		n := min(max(k.Ready-k.Busy, 0), idle)
+		idle -= n
+		k.n = min(k.n, max(k.Present()-n, k.Min, standing[k.Name]))
+	}
+}
+
+// turnsDown reports whether fewer would be no reversal within a start-up's time, or one
+// for more than what the workers could have done and noise.
+func (p *plan) turnsDown() bool {
+	up, _ := turns(p.past)
+	since := p.s.Now.Sub(up).Seconds()
+	if up.IsZero() || since >= p.longest {
+		return true
+	}
+	return p.patchesAt(up)-p.backlog > p.capacity(since)+p.noise
+}
+
+// standing returns how many workers have to be there before work comes: some came
+// lately that was wanted sooner than a worker starts, and only who is there already can
+// do such work in time. Their number is what the work of the recent past asked for at
+// its most, and it is forgotten Config.Work.Keep after the last of it. Work that is
+// over before anybody looks shows as workers that are busy with nothing.
+func (p *plan) standing() map[string]int {
+	density, loose := 0.0, 0.0
+	for i := range p.due {
+		d := &p.due[i]
+		time := (1-p.cfg.Work.Slack)*d.span - p.piece(d.Largest)
+		if d.span == 0 || time-p.soonest >= worthwhile*p.soonest {
+			loose += d.Patches
+			continue
+		}
+		if d.due > -p.cfg.Interval.Seconds() { // what is older waited for a start, and came one by one
+			density += d.Patches / max(time, p.piece(d.Largest))
+		}
+	}
+	past := within(p.past, p.s.Now, p.cfg.Work.Keep)
+	kept := 0
+	for _, r := range past {
+		kept = max(kept, total(r.Asked))
+	}
+	busy := 0
+	for _, k := range p.kinds {
+		busy += k.Busy
+	}
+	asked := make(map[string]int, len(p.kinds))
+	if loose == 0 {
+		p.share(asked, min(kept, busy))
+	}
+	for _, i := range p.order {
+		k := &p.kinds[i]
+		n := min(int(math.Ceil(min(density/k.rate, 1e9))), k.Max, p.useful())
+		asked[k.Name] = max(asked[k.Name], n)
+		density -= float64(n) * k.rate
+	}
+	return asked
+}
+
+// share gives n workers to the cheapest kinds.
+func (p *plan) share(among map[string]int, n int) {
+	for _, i := range p.order {
+		k := &p.kinds[i]
+		among[k.Name] = min(n, k.Max)
+		n -= among[k.Name]
+	}
+}
+
+// stand raises the number to what has to be there, and reports whether that was more.
+func (p *plan) stand(standing map[string]int) bool {
+	before := p.count()
+	past := within(p.past, p.s.Now, p.cfg.Work.Keep)
+	for i := range p.kinds {
+		k := &p.kinds[i]
+		n := standing[k.Name]
+		for _, r := range past {
+			n = max(n, r.Asked[k.Name])
+		}
+		standing[k.Name] = n
+		k.n = max(k.n, min(n, k.Max))
+	}
+	if p.count() > before && p.why == "" {
+		p.why = ": work came that cannot wait for a start"
+	}
+	return p.count() > before
+}
