@@ -1,34 +1,145 @@
 package sim
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Bound is what no schedule can do without that ends every job by its due time, as far
 // as that is possible at all, however well it knows the trace. DESIGN.md has the proofs.
 type Bound struct {
-	Work  float64 `json:"work_hours"`   // scoring alone, on the kind that needs the fewest hours
+	Work  float64 `json:"work_hours"`   // scoring alone, on the fastest kind
 	Hours float64 `json:"worker_hours"` // paid
-	USD   float64 `json:"cost_usd"`
+	USD   float64 `json:"cost_usd"`     // 0 where a kind has no price
+	Exact bool    `json:"by_search"`    // all schedules were looked at, in grains of Grain; else by peaks alone
+	Grain float64 `json:"grain_s"`      // worker-seconds
 }
 
 // BoundOf computes it.
 func BoundOf(cfg Config, jobs []Job) Bound {
-	var patches float64
-	for _, j := range jobs {
-		patches += float64(j.Patches)
+	t := newTube(cfg, jobs)
+	b := Bound{Work: t.work * t.slotHours}
+	b.Hours = t.byPeaks() * t.slotHours
+	if s, ok := t.search(); ok {
+		b.Exact, b.Grain = true, cfg.Interval.Seconds()/float64(s.grains)
+		b.Hours = max(b.Hours, float64(s.cost)*t.slotHours)
 	}
-	k := cfg.Kinds[0]
-	b := Bound{Work: patches / k.PatchesPerS / 3600}
-	b.Hours = b.Work + k.StartUp.Hours()*peakDensity(cfg, jobs, k.PatchesPerS)
-	b.USD = b.Hours * k.USDPerHour
+	b.USD = t.usd(b)
 	return b
 }
 
-func peakDensity(cfg Config, jobs []Job, rate float64) float64 {
-	var sum float64
-	var last time.Duration
-	for _, j := range jobs {
-		sum += float64(j.Patches)
-		last = max(last, cfg.due(j))
+// tube is a trace as the cumulative work that can have been done and that must have
+// been done, in worker-slots: what one worker of the fastest kind scores between two
+// decisions. All kinds are taken for the fastest, and all start as fast as the fastest
+// starter: whatever a real fleet does, this one can do in as many hours or fewer.
+type tube struct {
+	cfg       Config
+	rate      float64 // patches per second
+	slotHours float64
+	lag       int       // slots from wanting a worker until it works
+	minimum   int       // workers that are always there
+	most      int       // workers that there can be
+	arrived   []float64 // by the end of each slot, counting all of its arrivals
+	due       []float64 // by the end of each slot, as far as most workers can have done it
+	work      float64
+}
+
+func newTube(cfg Config, jobs []Job) *tube {
+	t := &tube{cfg: cfg, slotHours: cfg.Interval.Hours()}
+	startUp := never
+	var capacity float64
+	for _, k := range cfg.Kinds {
+		t.rate = max(t.rate, k.PatchesPerS)
+		startUp = min(startUp, time.Duration(float64(k.StartUp)*(1-cfg.Spread)))
+		t.minimum += k.Min
+		capacity += float64(k.Max) * k.PatchesPerS
 	}
-	return sum / rate / last.Seconds()
+	t.most = int(math.Ceil(capacity / t.rate))
+	t.lag = int(startUp / cfg.Interval)
+	slots := 0
+	for _, j := range jobs {
+		slots = max(slots, t.slotOf(t.soonest(j))+1)
+	}
+	t.arrived, t.due = make([]float64, slots), make([]float64, slots)
+	perSlot := t.rate * cfg.Interval.Seconds()
+	for _, j := range jobs {
+		w := float64(j.Patches) / perSlot
+		t.work += w
+		t.arrived[int(j.Arrival/cfg.Interval)] += w
+		t.due[t.slotOf(t.soonest(j))] += w
+	}
+	sum(t.arrived)
+	sum(t.due)
+	t.clip()
+	return t
+}
+
+// slotOf is the slot by whose end something due at that time must be done. One that is
+// due at a decision belongs to the slot before.
+func (t *tube) slotOf(at time.Duration) int { return max(int((at-1)/t.cfg.Interval), 0) }
+
+// soonest is when a job is due, or, where nobody can be as fast, when its first shard
+// can be done.
+func (t *tube) soonest(j Job) time.Duration {
+	shard := time.Duration(float64(min(j.Patches, t.cfg.Shard)) / t.rate * float64(time.Second))
+	return max(t.cfg.due(j), j.Arrival+shard)
+}
+
+// clip takes back what must have been done to what can be, by all workers from the
+// first moment on, and goes on until all is done.
+func (t *tube) clip() {
+	var done float64
+	for k := 0; ; k++ {
+		if k == len(t.due) {
+			if done >= t.work-1e-9 {
+				return
+			}
+			t.due = append(t.due, t.work)
+			t.arrived = append(t.arrived, t.work)
+		}
+		if k >= t.lag {
+			done = min(done+float64(t.most), t.arrived[k])
+		}
+		t.due[k] = min(t.due[k], done)
+	}
+}
+
+func sum(s []float64) {
+	for k := 1; k < len(s); k++ {
+		s[k] += s[k-1]
+	}
+}
+
+// suffices reports whether so many workers, always there, are enough.
+func (t *tube) suffices(n float64) bool {
+	var done float64
+	for k := range t.due {
+		if k >= t.lag {
+			done = min(done+n, t.arrived[k])
+		}
+		if done < t.due[k]-1e-9 {
+			return false
+		}
+	}
+	return true
+}
+
+// peak is how many workers there must be at some moment.
+func (t *tube) peak() int {
+	low, high := 0, t.most
+	for low < high {
+		mid := (low + high) / 2
+		if t.suffices(float64(mid)) {
+			high = mid
+		} else {
+			low = mid + 1
+		}
+	}
+	return low
+}
+
+// usd bounds the cost.
+func (t *tube) usd(b Bound) float64 {
+	k := t.cfg.Kinds[0]
+	return b.Hours * k.USDPerHour
 }

@@ -46,7 +46,7 @@ const lateShift = 0.5
 
 // Jobs makes the laboratory's days up: the same ones for the same seed.
 func (l Lab) Jobs() []Job {
-	from := rand.New(rand.NewPCG(l.Seed, 3)) 
+	from := rand.New(rand.NewPCG(l.Seed, 3))
 	var jobs []Job
 	for day := range l.Days {
 		midnight := time.Duration(day) * 24 * time.Hour

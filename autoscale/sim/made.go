@@ -64,7 +64,7 @@ func MadeOf(name string, seed uint64) ([]Job, error) {
 		if made.Name != name {
 			continue
 		}
-		m := maker{Rand: rand.New(rand.NewPCG(seed, uint64(100+i)))} 
+		m := maker{Rand: rand.New(rand.NewPCG(seed, uint64(100+i)))}
 		made.jobs(&m)
 		slices.SortStableFunc(m.jobs, func(a, b Job) int { return cmp.Compare(a.Arrival, b.Arrival) })
 		return m.jobs, nil

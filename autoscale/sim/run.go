@@ -92,7 +92,7 @@ func horizon(cfg Config, jobs []Job) time.Duration {
 
 func newRun(cfg Config, policy autoscale.Policy, jobs []Job) *run {
 	r := &run{
-		cfg: cfg, policy: policy, rand: rand.New(rand.NewPCG(cfg.Seed, 1)), 
+		cfg: cfg, policy: policy, rand: rand.New(rand.NewPCG(cfg.Seed, 1)),
 		jobs: make([]*job, len(jobs)), todo: len(jobs), lanes: lanes{shard: cfg.Shard},
 		pools: make([]pool, len(cfg.Kinds)), lines: make([]line, len(cfg.Kinds)),
 	}

@@ -73,7 +73,7 @@ func compareKeys(a, b demandKey) int {
 		}
 		return 1
 	}
-	if c := cmp.Compare(uint64(a.deadline), uint64(b.deadline)); c != 0 { 
+	if c := cmp.Compare(uint64(a.deadline), uint64(b.deadline)); c != 0 {
 		return c
 	}
 	return cmp.Compare(a.since, b.since)
