@@ -24,11 +24,11 @@ import (
 func newModel(std Streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "model",
-		Short: "Change a model's form",
+		Short: "Change a model's form; take down what drift is measured against",
 		Args:  none,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newModelQuantize(std))
+	cmd.AddCommand(newModelQuantize(std), newModelReference(std))
 	return cmd
 }
 

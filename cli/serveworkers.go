@@ -42,7 +42,7 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	}
 	e := s.judge.engine
 	s.degraded = append(s.degraded, e.Degraded)
-	m, err := e.workerModel(s.judge, gauges)
+	m, err := e.workerModel(s.judge, gauges, s.log)
 	if err != nil {
 		return err
 	}

@@ -123,7 +123,7 @@ func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writ
 	if at, err := blob.Parse(f.store); err == nil && at.Bucket != "" {
 		cfg.Readers = max(remoteReaders, cores)
 	}
-	m, err := e.workerModel(w.judge, telemetry.NewGauges(w.registry, w.rss))
+	m, err := e.workerModel(w.judge, telemetry.NewGauges(w.registry, w.rss), w.log)
 	if err != nil {
 		return err
 	}
@@ -207,11 +207,16 @@ func (w *labourer) close() error {
 }
 
 // workerModel is the running engine as workers know it.
-func (e *engine) workerModel(j *judge, gauges *telemetry.Gauges) (worker.Model, error) {
+func (e *engine) workerModel(j *judge, gauges *telemetry.Gauges, log *slog.Logger) (worker.Model, error) {
 	rows, err := j.bundle.RowsDigest()
+	ref, noRef := j.bundle.Reference()
+	if noRef != nil {
+		log.Warn("drift is measured against nothing", "error", noRef)
+	}
 	return worker.Model{
-		Rows:   rows + " by ONNX Runtime " + ort.Version(), // another one's last digits may differ
-		Detect: j.cfg, Scorer: timed{e, gauges}, Urgent: timed{e.Urgent(), gauges}, Runners: len(e.runners),
+		Reference: ref,
+		Rows:      rows + " by ONNX Runtime " + ort.Version(), // another one's last digits may differ
+		Detect:    j.cfg, Scorer: timed{e, gauges}, Urgent: timed{e.Urgent(), gauges}, Runners: len(e.runners),
 		Devices: strings.Split(e.devices(), ","), Degraded: e.Degraded,
 	}, err
 }

@@ -52,8 +52,7 @@ func (s *slots) resize(n int) {
 		if len(s.stop) > partSlots {
 			lanes = wholeOnes
 		}
-		place := len(s.stop) - 1
-		s.wg.Go(func() { s.w.serve(s.ctx, taking, lanes, place) })
+		s.wg.Go(func() { s.w.serve(s.ctx, taking, lanes) })
 	}
 	for last := len(s.stop) - 1; len(s.stop) > n; last-- {
 		s.stop[last]()
@@ -92,15 +91,11 @@ func (s *slots) adapt(ctx context.Context) {
 const adaptEvery = 5 * time.Second
 
 // serve does one job after the other until taking ends. ctx ends what is in hand.
-// Slots at later places rest first where memory gets tight.
-func (w *Worker) serve(ctx, taking context.Context, lanes []queue.Lane, place int) {
+func (w *Worker) serve(ctx, taking context.Context, lanes []queue.Lane) {
 	for taking.Err() == nil {
-		open, shut := w.gate(taking, place)
-		l, err := w.queue.Take(open, lanes...)
-		resting := open.Err() != nil
-		shut()
+		l, err := w.queue.Take(taking, lanes...)
 		switch {
-		case err != nil && !resting:
+		case err != nil && taking.Err() == nil:
 			w.log.Warn("take a job", "error", err)
 			sleep(taking, time.Second)
 		case err != nil:
