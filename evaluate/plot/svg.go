@@ -11,11 +11,14 @@ import (
 // svg writes the elements of a drawing.
 type svg struct{ *bytes.Buffer }
 
-func (s *svg) open(c Chart) {
+func (s *svg) open(c Chart) { s.openAs(c, c.height()) }
+
+// openAs begins a picture of that height that is called as the chart is.
+func (s *svg) openAs(c Chart, height float64) {
 	fmt.Fprintf(s, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %s" role="img" aria-label="%s" font-family="system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif">`,
-		width, short(c.height()), escape(c.Words))
+		width, short(height), escape(c.Words))
 	fmt.Fprintf(s, "\n<title>%s</title>\n", escape(c.Title))
-	fmt.Fprintf(s, `<rect width="%d" height="%s" fill="#fff"/>`+"\n", width, short(c.height()))
+	fmt.Fprintf(s, `<rect width="%d" height="%s" fill="#fff"/>`+"\n", width, short(height))
 }
 
 func (s *svg) close() { s.WriteString("</svg>\n") }
