@@ -38,6 +38,7 @@ type serveFlags struct {
 	metricsAddr string
 
 	price               float64
+	prices              []string
 	logLevel, logFormat string
 }
 
@@ -93,6 +94,7 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	f.listen.registerTLS(fs)
 	f.access.register(fs)
 	fs.Float64Var(&f.price, "price-per-hour", 0, "what an hour of a worker costs in USD, for the cost of cohorts; 0: not known")
+	fs.StringArrayVar(&f.prices, "price", nil, "KIND=USD: what an hour of a worker of a kind costs (bcc worker --kind), before --price-per-hour; may be repeated")
 	fs.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&f.logFormat, "log-format", "text", strings.Join(telemetry.LogFormats, " or "))
 }
@@ -110,7 +112,9 @@ func (f *serveFlags) check() error {
 	add(f.maxUpload < 1, "--max-upload %s: want more than 0", &f.maxUpload)
 	add(f.maxPixels < 1, "--max-pixels %d: want more than 0", f.maxPixels)
 	add(f.linger < 0, "--linger %v: want 0 or more", f.linger)
-	add(f.price < 0, "--price-per-hour %v: want 0 or more", f.price)
+	add(!(f.price >= 0), "--price-per-hour %v: want 0 or more", f.price)
+	_, err := readPrices(f.prices)
+	errs = append(errs, err)
 	if f.queueListen != "" && f.queue != "" {
 		errs = append(errs, fault.New(fault.Invalid, "--queue-listen %s with --queue: the queue is elsewhere, and so is who listens", f.queueListen))
 	}

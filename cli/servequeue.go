@@ -25,6 +25,7 @@ func (s *service) queueDir() string { return filepath.Join(s.data, "queue") }
 func (s *service) openLedger(ctx context.Context, f *serveFlags) (err error) {
 	book := cohort.DefaultConfig()
 	book.Store, book.Queue, book.PricePerHour = s.store, s.queue, f.price
+	book.Prices, _ = readPrices(f.prices) // check has read them
 	book.Check = func(ctx context.Context, key string) error { return worker.CheckRows(ctx, s.store, key) }
 	book.Logger, book.Registerer = s.log, s.registry
 	s.ledger, err = cohort.Open(ctx, book)

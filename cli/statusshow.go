@@ -13,8 +13,10 @@ import (
 func (w *watching) block() []string {
 	c := w.now.Cohort
 	lines := []string{w.head(), bar(c) + " " + counted(c.Counts)}
-	if line := w.pace(); line != "" {
-		lines = append(lines, line)
+	for _, line := range []string{w.pace(), w.price()} {
+		if line != "" {
+			lines = append(lines, line)
+		}
 	}
 	if !w.now.Over() {
 		for _, word := range w.unwell {
@@ -108,6 +110,38 @@ func (w *watching) pace() string {
 	return strings.Join(parts, ", ")
 }
 
+// price is what a cohort costs while it runs: up to now, a slide, and in all; empty
+// where no price is known or nothing was spent.
+func (w *watching) price() string {
+	c := w.now.Cohort
+	if c.Over() || c.Cost.USD == nil || *c.Cost.USD == 0 && c.CapUSD == nil {
+		return ""
+	}
+	line := dollars(*c.Cost.USD) + " so far"
+	if c.Counts.Done > 0 {
+		line += fmt.Sprintf(", %s a slide", dollars(*c.Cost.USD/float64(c.Counts.Done)))
+	}
+	if f := c.Forecast; f != nil && f.Cost.USD != nil {
+		line += ", about " + dollars(*f.Cost.USD) + " in all"
+		if f.CostLowUSD != nil && f.CostHighUSD != nil {
+			line += fmt.Sprintf(" (%s to %s)", dollars(*f.CostLowUSD), dollars(*f.CostHighUSD))
+		}
+	}
+	if c.CapUSD != nil {
+		line += ", capped at " + dollars(*c.CapUSD)
+	}
+	return line
+}
+
+// dollars is an amount with two digits that count: slides cost fractions of a cent.
+func dollars(usd float64) string {
+	digits := 2
+	for v := usd; v > 0 && v < 0.095 && digits < 6; v *= 10 {
+		digits++
+	}
+	return fmt.Sprintf("$%.*f", digits, usd)
+}
+
 // spent is what a cohort took that is over.
 func (w *watching) spent() string {
 	c := w.now.Cost
@@ -116,7 +150,10 @@ func (w *watching) spent() string {
 		line = fmt.Sprintf("%d patches, %d of them known from before; %s of workers' time", w.now.Patches.Done, kept, span(c.ComputeS))
 	}
 	if c.USD != nil {
-		line += fmt.Sprintf(", $%.2f", *c.USD)
+		line += ", " + dollars(*c.USD)
+		if done := w.now.Counts.Done; done > 0 && *c.USD > 0 {
+			line += fmt.Sprintf(" (%s a slide)", dollars(*c.USD/float64(done)))
+		}
 	}
 	return line
 }

@@ -22,6 +22,7 @@ type submitFlags struct {
 	priority string
 	deadline string
 	upload   string
+	cap      float64
 
 	threshold, overlap, minTissue, mpp float64
 
@@ -52,6 +53,7 @@ once; one that is not there is left out and told, and the exit code says so.`,
 	fs.SortFlags = false
 	fs.StringVar(&f.priority, "priority", "routine", "routine, or urgent: before all that is routine")
 	fs.StringVar(&f.deadline, "deadline", "", "when it is wanted: 2026-01-31T18:00:00Z, or 2h from now")
+	fs.Float64Var(&f.cap, "cap", 0, "what each cohort may cost, USD: where that is spent nothing more is begun (bcc cap); not given: whatever it costs")
 	fs.StringVar(&f.name, "name", "", "what to call it in lists; not a patient's name")
 	fs.Float64Var(&f.threshold, "threshold", 0, "slide score from which a slide is called BCC, 0 to 1; not given: the model card's operating point")
 	fs.Float64Var(&f.overlap, "overlap", 0, "share by which neighbouring patches overlap, 0 to 0.75; not given: the server's")
@@ -93,6 +95,12 @@ func (f *submitFlags) order(set *pflag.FlagSet, now time.Time) (o client.Order, 
 			bad("--mpp %v: want 0.01 to 100 µm per pixel", f.mpp)
 		}
 		o.Parameters.MPPUM = f.mpp
+	}
+	if set.Changed("cap") {
+		if !(f.cap > 0) {
+			bad("--cap %v: want more than 0 USD", f.cap)
+		}
+		o.CapUSD = &f.cap
 	}
 	if f.deadline != "" {
 		at, err := deadline(f.deadline, now)

@@ -44,6 +44,18 @@ func (c *Client) Cancel(ctx context.Context, id string) (Cohort, error) {
 	return c.cohort(ctx, request{method: "DELETE", path: "/cohorts/" + url.PathEscape(id)})
 }
 
+// SetCap says what a cohort may cost, USD; nil: whatever it does.
+func (c *Client) SetCap(ctx context.Context, id string, usd *float64) (Cohort, error) {
+	body := struct {
+		CapUSD *float64 `json:"cap_usd"`
+	}{usd}
+	r, err := request{method: "PATCH", path: "/cohorts/" + url.PathEscape(id)}.withJSON(body)
+	if err != nil {
+		return Cohort{}, err
+	}
+	return c.cohort(ctx, r)
+}
+
 // Cohorts returns the caller's cohorts without their slides, the newest first, a
 // thousand at most.
 func (c *Client) Cohorts(ctx context.Context) ([]Cohort, error) {

@@ -9,6 +9,8 @@ type Cohort struct {
 	Priority  string     `json:"priority"` // routine or urgent
 	Submitted time.Time  `json:"submitted"`
 	Deadline  *time.Time `json:"deadline"`
+	CapUSD    *float64   `json:"cap_usd"`            // what it may cost; nil: whatever it does
+	Held      bool       `json:"held"`               // the cap is reached: what waits is not begun
 	RetryOf   string     `json:"retry_of,omitempty"` // the cohort whose slides are tried again
 	State     string     `json:"state"`              // pending, running, done (no slide is left), cancelled
 	Counts    Counts     `json:"counts"`
@@ -43,7 +45,10 @@ type Forecast struct {
 	RemainingS float64   `json:"remaining_s"`
 	LowS       float64   `json:"low_s"`
 	HighS      float64   `json:"high_s"`
-	Cost       Cost      `json:"cost"`
+	Cost       Cost      `json:"cost"` // of the whole
+	// Nine in ten cost between both, in all; nil: no price is known.
+	CostLowUSD  *float64 `json:"cost_low_usd"`
+	CostHighUSD *float64 `json:"cost_high_usd"`
 }
 
 // Cost is what a cohort takes of machines.
@@ -89,6 +94,7 @@ type Order struct {
 	Name       string       `json:"name,omitempty"`
 	Priority   string       `json:"priority,omitempty"` // routine (default) or urgent
 	Deadline   *time.Time   `json:"deadline,omitempty"`
+	CapUSD     *float64     `json:"cap_usd,omitempty"`    // what it may cost
 	Parameters *Parameters  `json:"parameters,omitempty"` // where a slide says nothing else
 	Slides     []OrderSlide `json:"slides"`
 }

@@ -53,7 +53,7 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 	if b.over() || o.rate == 0 || b.held() {
 		return nil
 	}
-	own, _ := b.remaining(o.all)
+	own, unsure := b.remaining(o.all)
 	left := o.until(b)
 	remaining := left.patches / o.rate
 	spread := nineInTen * math.Hypot(o.sure.over(remaining), math.Sqrt(left.variance)/max(left.patches, 1))
@@ -68,8 +68,11 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 	seconds := own * l.secondsAPatch(o.all, o.rate)
 	f.Cost.ComputeS += seconds
 	if l.cfg.prices() {
-		usd := b.usd + seconds*l.usdASecond(o.all)
-		f.Cost.USD = &usd
+		rest := seconds * l.usdASecond(o.all)
+		// A patch takes more of a worker's time while the fleet is slow.
+		off := 1 + nineInTen*math.Hypot(unsure/max(own, 1), o.sure.over(remaining))
+		usd, low, high := b.usd+rest, b.usd+rest/off, b.usd+rest*off
+		f.Cost.USD, f.CostLowUSD, f.CostHighUSD = &usd, &low, &high
 	}
 	return f
 }

@@ -46,11 +46,13 @@ type Cost struct {
 
 // Forecast is when a cohort may end, by what was measured.
 type Forecast struct {
-	Finish     time.Time `json:"finish"`
-	RemainingS float64   `json:"remaining_s"`
-	LowS       float64   `json:"low_s"`  // nine in ten end between both
-	HighS      float64   `json:"high_s"` // where slides and machines go on as they did
-	Cost       Cost      `json:"cost"`   // of the whole, at its end
+	Finish      time.Time `json:"finish"`
+	RemainingS  float64   `json:"remaining_s"`
+	LowS        float64   `json:"low_s"`        // nine in ten end between both
+	HighS       float64   `json:"high_s"`       // where slides and machines go on as they did
+	Cost        Cost      `json:"cost"`         // of the whole, at its end
+	CostLowUSD  *float64  `json:"cost_low_usd"` // nine in ten cost between both; nil: no price is known
+	CostHighUSD *float64  `json:"cost_high_usd"`
 }
 
 // Summary is a cohort without its slides.

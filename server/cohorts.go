@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"mime"
 	"net/http"
 	"strconv"
@@ -26,6 +27,7 @@ type orderJSON struct {
 	Name       string            `json:"name"`
 	Priority   string            `json:"priority"`
 	Deadline   *time.Time        `json:"deadline"`
+	CapUSD     *float64          `json:"cap_usd"`
 	Parameters cohort.Parameters `json:"parameters"` // where a slide says nothing else
 	Slides     []orderSlide      `json:"slides"`
 }
@@ -98,7 +100,7 @@ func (s *Server) manifest(c *call, o orderJSON) (m cohort.Manifest, err error) {
 	if n := len(o.Slides); n == 0 || n > s.cfg.MaxSlides {
 		return m, fault.New(fault.Invalid, "%d slides: want 1 to %d", n, s.cfg.MaxSlides)
 	}
-	m = cohort.Manifest{Name: plainText(o.Name), Deadline: o.Deadline, Slides: make([]cohort.Slide, len(o.Slides))}
+	m = cohort.Manifest{Name: plainText(o.Name), Deadline: o.Deadline, CapUSD: o.CapUSD, Slides: make([]cohort.Slide, len(o.Slides))}
 	if m.Priority, err = lane(o.Priority, queue.Routine); err != nil {
 		return m, err
 	}
@@ -242,6 +244,37 @@ func (s *Server) deleteCohort(c *call) error {
 		return err
 	}
 	if err := s.cfg.Ledger.Cancel(c.Context(), id); err != nil {
+		return err
+	}
+	return s.sendCohort(c, id, http.StatusOK)
+}
+
+// changeJSON is what a client may change of a cohort.
+type changeJSON struct {
+	CapUSD json.RawMessage `json:"cap_usd"` // a number, or null: no cap
+}
+
+// patchCohort answers PATCH /cohorts/{id}: another cap, or none.
+func (s *Server) patchCohort(c *call) error {
+	id, err := c.cohortID()
+	if err != nil {
+		return err
+	}
+	if !isJSON(c.Request) {
+		return refuse(http.StatusUnsupportedMediaType, "send application/json", "unsupported content type")
+	}
+	var ask changeJSON
+	if err := c.readJSON(&ask); err != nil {
+		return err
+	}
+	if ask.CapUSD == nil {
+		return fault.New(fault.Invalid, "nothing to change: want cap_usd, a number or null")
+	}
+	var usd *float64
+	if err := json.Unmarshal(ask.CapUSD, &usd); err != nil {
+		return fault.New(fault.Invalid, "the JSON of the body: %s", plainly(err))
+	}
+	if err := s.cfg.Ledger.SetCap(c.Context(), id, usd); err != nil {
 		return err
 	}
 	return s.sendCohort(c, id, http.StatusOK)

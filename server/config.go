@@ -31,6 +31,7 @@ type Ledger interface {
 	Slides(ctx context.Context, id string, offset, limit int) ([]cohort.Status, error)
 	Slide(ctx context.Context, slideID string) (cohort.Status, cohort.Manifest, error)
 	Cancel(ctx context.Context, id string) error
+	SetCap(ctx context.Context, id string, usd *float64) error
 	Retry(ctx context.Context, id string, states ...cohort.State) (cohort.Manifest, error)
 	Follow(ctx context.Context, id string) (<-chan cohort.Event, error)
 	Wait(ctx context.Context, slideID string) (cohort.Status, error)

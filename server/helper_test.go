@@ -51,6 +51,7 @@ type world struct {
 	ledger *cohort.Ledger
 	scorer *infer.Batcher
 	desk   *cohort.Desk
+	queue  *queue.Queue
 }
 
 var theWorld *world
@@ -96,7 +97,7 @@ func inWorld(m *testing.M) (code int, err error) {
 		stop()
 		return 0, err
 	}
-	theWorld = &world{dir, store, ledger, scorer, cohort.NewDesk(store, q)}
+	theWorld = &world{dir, store, ledger, scorer, cohort.NewDesk(store, q), q}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = scorer.Run(ctx) })
 	wg.Go(func() { work(ctx, q, store, theWorld.desk) })

@@ -32,6 +32,7 @@ func (s *Server) routes() {
 
 	s.route(route{}, "GET /cohorts", s.getCohorts)
 	s.route(route{}, "GET /cohorts/{id}", s.getCohort)
+	s.route(route{}, "PATCH /cohorts/{id}", s.patchCohort)
 	s.route(route{}, "DELETE /cohorts/{id}", s.deleteCohort)
 	s.route(work, "POST /cohorts/{id}/retry", s.retryCohort)
 	s.route(route{}, "GET /cohorts/{id}/events", s.events)
