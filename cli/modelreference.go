@@ -86,8 +86,8 @@ func (f *referenceFlags) run(cmd *cobra.Command, args []string, std Streams) err
 	if err := disk.Write(f.file, data); err != nil {
 		return fault.New(fault.Unavailable, "write %s: %w", f.file, err)
 	}
-	_, err = fmt.Fprintf(std.Out, "%s: %d slides of %s\n", f.file, r.Slides, f.set)
-	return errors.Join(unwritten(err), missing, left)
+	_, err = fmt.Fprintf(std.Out, "%s: %d slides: %s\n", f.file, r.Slides, f.set)
+	return errors.Join(unwrittenIf(err), missing, left)
 }
 
 // look walks the slides one after the other and returns what each scored and how it is

@@ -21,7 +21,7 @@ const (
 // Default is the bundle used where the caller names none.
 const Default = Demo
 
-//go:embed bcc-*/card.json bcc-*/*.onnx
+//go:embed bcc-*/card.json bcc-*/*.onnx bcc-*/reference.json
 var files embed.FS
 
 // Names returns the names of the bundles, in alphabetical order.

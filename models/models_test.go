@@ -80,3 +80,19 @@ func TestItShipsTheBaselineThatItsDescriptionMakes(t *testing.T) {
 		t.Errorf("the card normalises by %v %v, the network wants %v %v", mean, std, n.Mean, n.Std)
 	}
 }
+
+func TestTheDemoKnowsHowItsSlidesWere(t *testing.T) {
+	t.Parallel()
+	fsys, err := models.FS(models.Demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := model.Open(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := b.Reference()
+	if err != nil || r == nil || !strings.Contains(r.Set, "synthetic") || !strings.Contains(r.Set, "not patients' tissue") {
+		t.Errorf("%+v, %v: want a reference that says what it is of", r, err)
+	}
+}

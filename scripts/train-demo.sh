@@ -29,3 +29,7 @@ draw "$work/synth-470001" 100 470001 8000x6000
   --out "$work/evaluation"
 mkdir -p models/bcc-demo
 cp "$model/model.onnx" "$model/card.json" models/bcc-demo/
+# What drift is measured against (no result depends on it).
+draw "$work/synth-reference" 100 470001 4000x3000
+"$bcc" model reference --model models/bcc-demo "$work/synth-reference" \
+  --set "100 synthetic slides (bcc synth --count 100 --seed 470001 --size 4000x3000), not patients' tissue"
