@@ -110,13 +110,20 @@ func Words(d time.Duration) string {
 	case s < 60:
 		return fmt.Sprintf("%d s", s)
 	case s < 10*60:
-		return fmt.Sprintf("%d min %d s", s/60, s%60)
+		return two(s/60, "min", s%60, "s")
 	case s < 3600:
 		return fmt.Sprintf("%d min", (s+30)/60)
 	case s < 48*3600:
 		m := (s + 30) / 60
-		return fmt.Sprintf("%d h %d min", m/60, m%60)
+		return two(m/60, "h", m%60, "min")
 	}
 	h := (s + 1800) / 3600
-	return fmt.Sprintf("%d d %d h", h/24, h%24)
+	return two(h/24, "d", h%24, "h")
+}
+
+func two(a int64, unit string, b int64, smaller string) string {
+	if b == 0 {
+		return fmt.Sprintf("%d %s", a, unit)
+	}
+	return fmt.Sprintf("%d %s %d %s", a, unit, b, smaller)
 }

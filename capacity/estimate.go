@@ -11,7 +11,8 @@ type Speed struct {
 	PatchesPerS float64
 	SlideS      float64 // seconds that a slide takes besides its patches
 	Deviation   float64 // standard deviation, as a part of PatchesPerS
-	Measured    bool    // on such a machine; else it is an estimate
+	Measured    bool    // on such a machine
+	Given       bool    // by whoever asks; neither: it is an estimate
 	Basis       string  // in words: measured when, or estimated from what
 }
 
@@ -23,13 +24,14 @@ const (
 	vendorDeviation   = 0.30 // scaled to other processors of the same maker
 	otherDeviation    = 0.40 // scaled to another maker's
 	doublingDeviation = 0.03 // more for each doubling of the cores: memory and caches do not grow with them
+	mostTimes         = 16   // as many cores as were measured: what lies farther is not estimated
 )
 
 // nineInTen is how many standard deviations lie on each side of nine in ten.
 const nineInTen = 1.645
 
 // SpeedOf says how fast a machine of the type is: measured, else an estimate from the
-// nearest processor that was measured, by cores. False, with the reason: there is nothing
+// nearest processor that was measured, by cores, up to sixteen times as many. False, with the reason: there is nothing
 // to reckon from. No rate is carried over to GPUs or to another architecture: they share
 // too little with what was measured.
 func (rs Rates) SpeedOf(t Type) (Speed, string, bool) {
@@ -51,6 +53,12 @@ func (rs Rates) SpeedOf(t Type) (Speed, string, bool) {
 			}
 			continue
 		}
+		if times := r.times(t); times > mostTimes || times < 1./mostTimes {
+			if best.PatchesPerS == 0 {
+				why = fmt.Sprintf("it has over %d times as many or as few cores as were measured", mostTimes)
+			}
+			continue
+		}
 		if s := r.scaled(t); best.PatchesPerS == 0 || s.Deviation <= best.Deviation {
 			best = s
 		}
@@ -60,7 +68,10 @@ func (rs Rates) SpeedOf(t Type) (Speed, string, bool) {
 
 // speed is that of the machine that was measured.
 func (r Rate) speed() Speed {
-	s := Speed{PatchesPerS: r.PatchesPerS, SlideS: r.SlideS, Measured: true, Deviation: measuredDeviation, Basis: "measured"}
+	s := Speed{PatchesPerS: r.PatchesPerS, SlideS: r.SlideS, Measured: !r.Given, Given: r.Given, Deviation: measuredDeviation, Basis: "measured"}
+	if r.Given {
+		s.Basis = "given"
+	}
 	if r.Low > 0 && r.High > 0 {
 		s.Deviation = max(s.Deviation, (r.High-r.Low)/(2*nineInTen*r.PatchesPerS))
 	}
@@ -72,8 +83,7 @@ func (r Rate) speed() Speed {
 
 // scaled is an estimate for the type, by cores.
 func (r Rate) scaled(t Type) Speed {
-	cores := float64(r.Cores) / float64(max(r.ThreadsPerCore, 1))
-	times := t.Cores() / cores
+	times := r.times(t)
 	own := r.speed().Deviation
 	far := otherDeviation
 	switch {
@@ -85,9 +95,15 @@ func (r Rate) scaled(t Type) Speed {
 	far += doublingDeviation * math.Abs(math.Log2(times))
 	return Speed{
 		PatchesPerS: r.PatchesPerS * times, SlideS: r.SlideS / times, Deviation: math.Hypot(own, far),
-		Basis: fmt.Sprintf("estimated from %.0f patches/s on %d cores of %s", r.PatchesPerS, int(math.Round(cores)), r.machine()),
+		Basis: fmt.Sprintf("estimated from %.0f patches/s on %d cores of %s", r.PatchesPerS, int(math.Round(r.realCores())), r.machine()),
 	}
 }
+
+// realCores is how many cores worked.
+func (r Rate) realCores() float64 { return float64(r.Cores) / float64(max(r.ThreadsPerCore, 1)) }
+
+// times is how many times as many cores the type has.
+func (r Rate) times(t Type) float64 { return t.Cores() / r.realCores() }
 
 func (r Rate) machine() string {
 	if r.CPU == "" {

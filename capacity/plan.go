@@ -159,15 +159,22 @@ func (c Config) option(t Type, n int, s Speed, w Work, busiest float64) Option {
 	factor := math.Exp(nineInTen * math.Hypot(s.Deviation, w.Deviation))
 	o := Option{Type: t, N: n, Speed: s}
 	o.Finish = Span{c.finish(seconds), c.finish(seconds / factor), c.finish(seconds * factor)}
-	price := t.USD
-	if c.Spot {
-		price = t.SpotUSD
-	}
-	cost := func(d time.Duration) float64 { return float64(n) * price * c.billed(d).Hours() }
+	cost := func(d time.Duration) float64 { return float64(n) * c.price(t) * c.billed(d).Hours() }
 	o.USD = USD{cost(o.Finish.Mid), cost(o.Finish.Low), cost(o.Finish.High)}
 	o.Hours = float64(n) * o.Finish.Mid.Hours()
 	return o
 }
+
+// price is what an hour of the type costs.
+func (c Config) price(t Type) float64 {
+	if c.Spot {
+		return t.SpotUSD
+	}
+	return t.USD
+}
+
+// Price is what an hour of the type costs in this plan.
+func (p *Plan) Price(t Type) float64 { return p.cfg.price(t) }
 
 func (c Config) finish(seconds float64) time.Duration {
 	return c.StartUp + time.Duration(min(seconds*1e9, float64(maxSpan)))

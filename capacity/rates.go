@@ -31,6 +31,7 @@ type Rate struct {
 	Arch           string  // GOARCH
 	Date           string  // 2026-01-31
 	Version        string  // of the program
+	Given          bool    // by whoever asks, and not measured; not of files
 }
 
 // RateHeader is the first line of a file of rates.
@@ -134,6 +135,20 @@ func (rs Rates) of(name string) (Rate, bool) {
 		}
 	}
 	return Rate{}, false
+}
+
+// Priced returns the type of that name at that price: of the catalogue, else as the machine
+// that was measured under that name.
+func (rs Rates) Priced(c *Catalogue, name string, usd float64) Type {
+	t, is := c.Type(name)
+	if !is {
+		t = Type{Name: name, Arch: "amd64", VCPU: 1, ThreadsPerCore: 1}
+		if r, is := rs.of(name); is {
+			t.Arch, t.VCPU, t.ThreadsPerCore, t.GPUs = r.Arch, max(r.Cores, 1), max(r.ThreadsPerCore, 1), r.GPUs
+		}
+	}
+	t.USD, t.SpotUSD, t.Source, t.Date = usd, usd, "given", ""
+	return t
 }
 
 // errNone says that a network was never measured.

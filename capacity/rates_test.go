@@ -103,6 +103,11 @@ func TestNothingIsEstimatedForGPUsAndOtherArchitectures(t *testing.T) {
 			t.Errorf("%s: %+v, %q", name, s, why)
 		}
 	}
+	if u, _ := DefaultCatalogue().Type("c7a.48xlarge"); u.VCPU != 192 {
+		t.Errorf("%+v", u)
+	} else if s, why, is := rs.SpeedOf(u); is || !strings.Contains(why, "over 16 times") {
+		t.Errorf("192 cores out of 2: %+v, %q", s, why)
+	}
 	gpu := measuredRate()
 	gpu.GPUs = 1
 	if _, _, is := (Rates{gpu}).SpeedOf(Type{Name: "x.large", Arch: "amd64", VCPU: 2}); is {

@@ -42,6 +42,30 @@ type Tissue struct {
 // UsualTissue is what is assumed where nobody looked.
 func UsualTissue() Tissue { return Tissue{usualTissue, tissueSpread} }
 
+// Found is the part of slides that is tissue, by those of which both area and patches are
+// known; false where there is none. Its deviation is what the mean of so few may be off.
+func Found(seen []Size, p Patch) (Tissue, bool) {
+	area, tissue := 0.0, 0.0
+	for _, s := range seen {
+		area += s.UM2
+		tissue += s.Patches * p.areaUM2()
+	}
+	if area == 0 {
+		return Tissue{}, false
+	}
+	part := min(tissue/area, 1)
+	if len(seen) == 1 || tissue == 0 {
+		return Tissue{part, tissueSpread}, true // of one slide nothing is learned of others
+	}
+	squares := 0.0
+	for _, s := range seen {
+		off := s.Patches*p.areaUM2() - part*s.UM2
+		squares += off * off
+	}
+	n := float64(len(seen))
+	return Tissue{part, math.Sqrt(squares*n/(n-1)) / tissue}, true // the ratio estimator's standard error
+}
+
 // Work is a list of slides.
 type Work struct {
 	Slides    int

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"bcc/capacity"
+	"bcc/model"
+)
+
+// planRows is how many options are printed.
+const planRows = 12
+
+func showPlan(w io.Writer, asJSON bool, p *capacity.Plan, cfg capacity.Config, b *model.Bundle) error {
+	if asJSON {
+		if err := json.NewEncoder(w).Encode(planJSON(p, cfg, b)); err != nil {
+			return unwritten(err)
+		}
+		return nil
+	}
+	fmt.Fprintf(w, "%s, %s patches (%s; %s), model %s\n", slides(p.Work.Slides), thousands(p.Work.Total), p.Work.Basis, plusMinus(p.Work.Deviation), b.Card.Name)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(tw, "\tMACHINES\tPATCHES/S EACH\tFINISHED IN\t(9 OF 10)\tUSD\t(9 OF 10)\tA SLIDE\tRATE IS\n")
+	for _, o := range p.Few(planRows) {
+		mark, rate := "", "estimated"
+		if p.Advised != nil && o.String() == p.Advised.String() {
+			mark = "→"
+		}
+		if o.Speed.Measured {
+			rate = "measured"
+		}
+		if o.Speed.Given {
+			rate = "given"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%s\t%s to %s\t%s\t%s to %s\t%s\t%s\n", mark, o, o.Speed.PatchesPerS,
+			capacity.Words(o.Finish.Mid), capacity.Words(o.Finish.Low), capacity.Words(o.Finish.High),
+			usd(o.USD.Mid), usd(o.USD.Low), usd(o.USD.High), usd(o.USD.Mid/float64(p.Work.Slides)), rate)
+	}
+	if err := tw.Flush(); err != nil {
+		return unwritten(err)
+	}
+	if p.Advised != nil {
+		fmt.Fprintf(w, "\n→ %s: %s\n", p.Advised, p.Why)
+		fmt.Fprintf(w, "  rate: %s\n", p.Advised.Speed.Basis)
+		if t := p.Advised.Type; t.Source != "" || t.Date != "" {
+			fmt.Fprintf(w, "  price: $%v an hour, %s\n", p.Price(t), strings.TrimSpace(t.Source+" "+t.Date))
+		}
+	} else {
+		fmt.Fprintf(w, "\n%s\n", p.Why)
+	}
+	for _, line := range leftOutWords(p.LeftOut) {
+		fmt.Fprintf(w, "  left out: %s\n", line)
+	}
+	_, err := fmt.Fprintf(w, "  reckoned with: start-up of %s (paid for), by the second and %s at least, machines of one type at a time\n",
+		capacity.Words(cfg.StartUp), capacity.Words(cfg.MinBilled))
+	if err != nil {
+		return unwritten(err)
+	}
+	return nil
+}
+
+// leftOutWords names the types that were left out, by their reasons.
+func leftOutWords(left []capacity.LeftOut) (lines []string) {
+	var order []string
+	types := map[string][]string{}
+	for _, l := range left {
+		if _, is := types[l.Why]; !is {
+			order = append(order, l.Why)
+		}
+		types[l.Why] = append(types[l.Why], l.Type.Name)
+	}
+	for _, why := range order {
+		names := types[why]
+		some := names
+		if len(names) > 4 {
+			some = names[:3]
+		}
+		line := strings.Join(some, ", ")
+		if more := len(names) - len(some); more > 0 {
+			line += fmt.Sprintf(" and %d more", more)
+		}
+		lines = append(lines, line+": "+why)
+	}
+	return lines
+}
+
+// usd writes a sum with cents, small ones with two figures.
+func usd(v float64) string {
+	switch {
+	case v == 0 || v >= 0.995:
+		return fmt.Sprintf("$%.2f", v)
+	case v < 1e-6:
+		return "under $0.000001"
+	}
+	return fmt.Sprintf("$%.*f", max(2, 1-int(math.Floor(math.Log10(v)))), v)
+}
+
+func plusMinus(deviation float64) string {
+	if deviation == 0 {
+		return "exact"
+	}
+	return fmt.Sprintf("± %.0f %%", 100*deviation)
+}
+
+// thousands writes a number with a thin mark between thousands: 1,234,567.
+func thousands(v float64) string {
+	digits := fmt.Sprintf("%.0f", v)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+type planObject struct {
+	Slides           int            `json:"slides"`
+	Patches          float64        `json:"patches"`
+	PatchesDeviation float64        `json:"patches_deviation"` // standard, as a part of patches
+	Basis            string         `json:"basis"`
+	Model            string         `json:"model"`
+	DeadlineS        *float64       `json:"deadline_s,omitempty"`
+	BudgetUSD        *float64       `json:"budget_usd,omitempty"`
+	StartUpS         float64        `json:"start_up_s"`
+	Advised          *optionObject  `json:"advised"`
+	Why              string         `json:"why"`
+	Fastest          optionObject   `json:"fastest"`
+	Cheapest         optionObject   `json:"cheapest"`
+	Frontier         []optionObject `json:"frontier"`
+	LeftOut          []string       `json:"left_out"`
+}
+
+type optionObject struct {
+	Type         string    `json:"type"`
+	Machines     int       `json:"machines"`
+	PatchesPerS  float64   `json:"patches_per_s"` // of each
+	Rate         string    `json:"rate"`          // measured, estimated or given
+	Basis        string    `json:"rate_basis"`
+	Finish       time.Time `json:"finish"`
+	FinishS      float64   `json:"finish_s"`
+	FinishLowS   float64   `json:"finish_low_s"`
+	FinishHighS  float64   `json:"finish_high_s"`
+	USD          float64   `json:"usd"`
+	USDLow       float64   `json:"usd_low"`
+	USDHigh      float64   `json:"usd_high"`
+	MachineHours float64   `json:"machine_hours"`
+	USDPerHour   float64   `json:"usd_per_hour"` // of each
+	PriceSource  string    `json:"price_source,omitempty"`
+	PriceDate    string    `json:"price_date,omitempty"`
+}
+
+func planJSON(p *capacity.Plan, cfg capacity.Config, b *model.Bundle) planObject {
+	now := time.Now().UTC()
+	object := func(o capacity.Option) optionObject {
+		kind := "estimated"
+		switch {
+		case o.Speed.Given:
+			kind = "given"
+		case o.Speed.Measured:
+			kind = "measured"
+		}
+		return optionObject{
+			Type: o.Type.Name, Machines: o.N, PatchesPerS: o.Speed.PatchesPerS, Rate: kind, Basis: o.Speed.Basis,
+			Finish:  now.Add(o.Finish.Mid).Truncate(time.Second),
+			FinishS: o.Finish.Mid.Seconds(), FinishLowS: o.Finish.Low.Seconds(), FinishHighS: o.Finish.High.Seconds(),
+			USD: o.USD.Mid, USDLow: o.USD.Low, USDHigh: o.USD.High, MachineHours: o.Hours,
+			USDPerHour: p.Price(o.Type), PriceSource: o.Type.Source, PriceDate: o.Type.Date,
+		}
+	}
+	out := planObject{
+		Slides: p.Work.Slides, Patches: math.Round(p.Work.Total), PatchesDeviation: p.Work.Deviation, Basis: p.Work.Basis, Model: b.Card.Name,
+		StartUpS: cfg.StartUp.Seconds(), Why: p.Why, Fastest: object(p.Fastest), Cheapest: object(p.Cheapest),
+		Frontier: []optionObject{}, LeftOut: leftOutWords(p.LeftOut),
+	}
+	if cfg.Deadline > 0 {
+		s := cfg.Deadline.Seconds()
+		out.DeadlineS = &s
+	}
+	if cfg.Budget > 0 {
+		out.BudgetUSD = &cfg.Budget
+	}
+	if p.Advised != nil {
+		o := object(*p.Advised)
+		out.Advised = &o
+	}
+	for _, o := range p.Few(50) {
+		out.Frontier = append(out.Frontier, object(o))
+	}
+	return out
+}
