@@ -28,28 +28,29 @@ func (p *plan) learn() {
 
 // grow adds what is missing, and reports whether that was anything.
 func (p *plan) grow(standing map[string]int) bool {
+	more := p.stand(standing)
 	late := p.short()
-	if late != nil && p.mayWait() {
-		p.why = fmt.Sprintf(": %s patches, wanted by %s, are worth no start yet and can wait for more", number(late.load), p.clock(late))
-		return p.stand(standing)
-	}
 	if late == nil {
-		return p.stand(standing)
+		return more
+	}
+	if p.mayWait(standing) {
+		p.why = fmt.Sprintf(": %s patches, wanted by %s, are worth no start yet and can wait for more", number(late.load), p.clock(late))
+		return more
 	}
 	behind := p.behind(late)
 	p.add()
 	if p.count() > p.before && p.turnsBack() {
 		p.reset()
+		p.stand(standing)
 		p.why = " kept: fewer were wanted a moment ago, and the work has not grown by more than its guess is wrong by"
+		return true
 	}
-	p.stand(standing)
+	p.why = fmt.Sprintf(": %s patches wanted by %s", number(late.load), p.clock(late))
 	switch {
-	case p.count() > p.before && p.before == 0:
-		p.why = fmt.Sprintf(": %s patches wanted by %s", number(late.load), p.clock(late))
-	case p.count() > p.before:
-		p.why = fmt.Sprintf(": %s patches wanted by %s, %s would be late by %s", number(late.load), p.clock(late), number(float64(p.before)), behind)
-	case p.why == "":
-		p.why = fmt.Sprintf(" kept: %s patches, wanted by %s, will be late by %s, and more would not help", number(late.load), p.clock(late), behind)
+	case p.count() == p.before:
+		p.why = fmt.Sprintf(" kept: %s, %s, and more would not help", p.why[2:], behind)
+	case p.before > 0:
+		p.why += fmt.Sprintf(", %s %s", number(float64(p.before)), behind)
 	}
 	return true
 }
@@ -65,17 +66,15 @@ func (p *plan) short() *duty {
 }
 
 // mayWait reports whether what is missing is routine work, too little to be worth a
-// start, that one worker does in time even if it is wanted later.
+// start, that one worker does in time even if it is wanted later. Each slide that comes
+// meanwhile saves a start of its own.
 //
-// Waiting costs a person time, so it has to pay: a start saved for each slide that
-// comes meanwhile. It does where work came lately; after a silence as long as a drain
-// nothing says that more will come, and a slide that comes alone is begun at once.
-func (p *plan) mayWait() bool {
+// Somebody may wait for such work. But when it is wanted was said, by a deadline or by
+// Config.Drain, and whoever cannot wait that long submits it as urgent: that starts a
+// worker at once, and so does any work while there is none that can wait.
+func (p *plan) mayWait(standing map[string]int) bool {
 	k := p.next()
-	if k == nil || p.cfg.Work.Gather == 0 || p.backlog >= float64(p.before+1)*p.cfg.Work.Worth*k.start*k.rate {
-		return false
-	}
-	if p.before == 0 && !p.busyLately() {
+	if k == nil || total(standing) > 0 || p.cfg.Work.Gather == 0 || p.backlog >= float64(p.before+1)*p.cfg.Work.Worth*k.start*k.rate {
 		return false
 	}
 	for i := range p.due {
@@ -87,9 +86,10 @@ func (p *plan) mayWait() bool {
 		if d.Urgent || d.due < (1-p.cfg.Work.Gather)*d.span {
 			return false
 		}
-		// Two decisions late, and a start that fails where there is time for it.
+		// The next decision, as late as signals are, and a start that fails where
+		// there is time for another.
 		later := 2*p.cfg.Interval.Seconds() + min(k.start, p.cfg.Work.Slack*d.span)
-		if missing > k.rate*(d.reach-later-k.start) {
+		if missing > k.rate*(d.due-p.piece(d.Largest)-later-k.start) {
 			return false
 		}
 	}
@@ -104,22 +104,6 @@ func (p *plan) next() *lineup {
 		}
 	}
 	return nil
-}
-
-// busyLately reports whether there was work before what waits now, within a drain.
-func (p *plan) busyLately() bool {
-	oldest := p.s.Now
-	for _, d := range p.s.Demands {
-		if !d.Since.IsZero() && d.Since.Before(oldest) {
-			oldest = d.Since
-		}
-	}
-	for _, r := range within(p.past, p.s.Now, p.cfg.Drain) {
-		if r.Patches > 0 && r.At.Before(oldest) {
-			return true
-		}
-	}
-	return false
 }
 
 // lateStarts is in how many start-ups' time work shall be done that is late whatever
@@ -201,16 +185,16 @@ func (p *plan) patchesAt(t time.Time) float64 {
 	return 0
 }
 
-// behind returns how late a duty would be.
+// behind says how late a duty would be with those who are there.
 func (p *plan) behind(d *duty) string {
-	rate := p.readyRate
-	if n := len(p.coming); n > 0 {
-		rate += p.coming[n-1].rate
-	}
+	rate := p.rate()
 	if rate <= 0 {
-		return "any time"
+		return "would never do it"
 	}
-	return lasting((d.load - p.capacity(max(d.due, 0))) / rate)
+	if late := (d.load - p.capacity(max(d.due, 0))) / rate; late > 0 {
+		return fmt.Sprintf("would be late by %s", lasting(late))
+	}
+	return "would have no time to spare"
 }
 
 func (p *plan) clock(d *duty) string {

@@ -138,6 +138,15 @@ func (p *plan) capacity(t float64) float64 {
 	return sum
 }
 
+// rate returns what all who are there do in a second, once they are ready.
+func (p *plan) rate() float64 {
+	rate := p.readyRate
+	if n := len(p.coming); n > 0 {
+		rate += p.coming[n-1].rate
+	}
+	return rate
+}
+
 // count returns how many workers are wanted.
 func (p *plan) count() int {
 	n := 0

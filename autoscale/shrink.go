@@ -3,6 +3,7 @@ package autoscale
 import (
 	"fmt"
 	"math"
+	"time"
 )
 
 // shrink sends away who has nothing to do. There is no sense in keeping them for what
@@ -30,28 +31,72 @@ func (p *plan) shrink(standing map[string]int) {
 }
 
 // lasts returns how long those who are there take for what is left.
-func (p *plan) lasts() float64 {
-	rate := p.readyRate
-	if n := len(p.coming); n > 0 {
-		rate += p.coming[n-1].rate
-	}
-	return p.backlog / max(rate, 1e-9)
-}
+func (p *plan) lasts() float64 { return p.backlog / max(p.rate(), 1e-9) }
 
-// release takes idle workers back, the dearest first.
+// release takes idle workers back, the dearest first, as long as the others can do
+// what comes in all the time.
 func (p *plan) release(standing map[string]int) {
-	idle := 0
+	idle, rate := 0, 0.0
 	for _, k := range p.kinds {
 		idle += max(k.Ready-k.Busy, 0)
+		rate += k.rate * float64(k.n)
 	}
 	idle = min(idle, max(ready(p.s.Groups)-p.useful(), 0))
+	steady := p.inflow()
 	order := cheapest(p.s.Groups)
-	for i := len(order) - 1; i >= 0 && idle > 0; i-- {
+	for i := len(order) - 1; i >= 0; i-- {
 		k := &p.kinds[order[i]]
 		n := min(max(k.Ready-k.Busy, 0), idle)
+		if k.rate > 0 {
+			n = min(n, max(int(math.Ceil((rate-steady)/k.rate)), 0))
+		}
 		idle -= n
-		k.n = min(k.n, max(k.Present()-n, k.Min, standing[k.Name]))
+		to := min(k.n, max(k.Present()-n, k.Min, standing[k.Name]))
+		rate -= k.rate * float64(k.n-to)
+		k.n = to
 	}
+}
+
+// inflow returns the patches per second that came in, both lately and over a drain:
+// workers in that number have something to do as long as it goes on, though they have
+// nothing at a moment. Once there was no work for as long as a start takes, it is over:
+// to keep somebody any longer costs more than to start him again.
+//
+// What was done is told by the processors. Where they are idle while accelerators work
+// it comes out too small, and workers go that are started again later.
+func (p *plan) inflow() float64 {
+	lately := p.inflowOver(fewStarts * p.longest)
+	return min(lately, p.inflowOver(p.cfg.Drain.Seconds()))
+}
+
+// fewStarts is over how many start-ups' time inflow is lately: long enough that a burst
+// is not taken for more to come, at 2 min from wanting a worker.
+const fewStarts = 5
+
+func (p *plan) inflowOver(seconds float64) float64 {
+	past := within(p.past, p.s.Now, time.Duration(seconds*float64(time.Second)))
+	if len(past) == 0 || seconds <= 0 {
+		return 0
+	}
+	came := p.backlog - past[0].Patches
+	worked := time.Time{}
+	for i, r := range past {
+		until := p.s.Now
+		if i+1 < len(past) {
+			until = past[i+1].At
+		}
+		if r.Patches > 0 {
+			worked = until
+		}
+		took := until.Sub(r.At).Seconds() * r.CPUPercent / 100
+		for _, k := range p.kinds {
+			came += took * k.rate * float64(r.Present[k.Name])
+		}
+	}
+	if p.s.Now.Sub(worked).Seconds() >= p.longest && p.backlog == 0 {
+		return 0
+	}
+	return came / seconds
 }
 
 // turnsDown reports whether fewer would be no reversal within a start-up's time, or one
