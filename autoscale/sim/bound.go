@@ -20,9 +20,9 @@ func BoundOf(cfg Config, jobs []Job) Bound {
 	t := newTube(cfg, jobs)
 	b := Bound{Work: t.work * t.slotHours}
 	b.Hours = t.byPeaks() * t.slotHours
-	if s, ok := t.search(); ok {
-		b.Exact, b.Grain = true, cfg.Interval.Seconds()/float64(s.grains)
-		b.Hours = max(b.Hours, float64(s.cost)*t.slotHours)
+	if cost, grains := t.search(); grains > 0 {
+		b.Exact, b.Grain = true, cfg.Interval.Seconds()/float64(grains)
+		b.Hours = max(b.Hours, float64(cost)*t.slotHours)
 	}
 	b.USD = t.usd(b)
 	return b
