@@ -33,6 +33,9 @@ type LookerConfig struct {
 	MaxWait time.Duration
 	// CacheBytes bounds the answers remembered. Default 16 MiB, some ten thousand. 0: none.
 	CacheBytes int
+	// Refuse reports whether no picture is to be let in, because memory is nearly full.
+	// Default nil: never.
+	Refuse func() bool
 
 	Logger     *slog.Logger          // default nil: nobody hears
 	Registerer prometheus.Registerer // default nil: no metrics
@@ -61,6 +64,7 @@ type Looker struct {
 	detector *detect.Detector
 	room     *room
 	recall   *recall
+	full     func() bool // memory; nil: never
 	log      *slog.Logger
 	metrics  *metrics
 }
@@ -83,7 +87,7 @@ func NewLooker(cfg LookerConfig, m Model) (*Looker, error) {
 	}
 	return &Looker{
 		model: m, detector: d, log: cfg.Logger, metrics: met,
-		room: newRoom(cfg.MaxWait, m.Runners, met.lookRoom), recall: newRecall(cfg.CacheBytes),
+		room: newRoom(cfg.MaxWait, m.Runners, met.lookRoom), recall: newRecall(cfg.CacheBytes), full: cfg.Refuse,
 	}, nil
 }
 
@@ -111,9 +115,23 @@ type PatchLook struct {
 
 // Full reports whether a small picture would be refused now, and when to come again.
 func (l *Looker) Full() (retryAfter time.Duration, full bool) {
+	if l.full != nil && l.full() {
+		return fullWait, true
+	}
 	l.room.mu.Lock()
 	defer l.room.mu.Unlock()
 	return l.room.full(1)
+}
+
+// fullWait is when to come again where memory is nearly full: some looks of its guard.
+const fullWait = 2 * time.Second
+
+// enter lets a picture of so many patches in, or returns a *Full.
+func (l *Looker) enter(patches int) error {
+	if l.full != nil && l.full() {
+		return &Full{fullWait}
+	}
+	return l.room.enter(patches)
 }
 
 // Look walks the picture, which must not change meanwhile. When ctx ends, so does
@@ -135,7 +153,7 @@ func (l *Looker) Look(ctx context.Context, p Picture) (Look, error) {
 		return look, nil
 	}
 	patches := l.guess(p)
-	if err := l.room.enter(patches); err != nil {
+	if err := l.enter(patches); err != nil {
 		l.metrics.looks.WithLabelValues("refused").Inc()
 		return Look{}, err
 	}

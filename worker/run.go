@@ -94,7 +94,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		s.resize(firstSlots)
 		wg.Go(func() { s.adapt(ctx) })
 	}
-	wg.Go(func() { w.serve(work, ctx, urgentOnly) })
+	wg.Go(func() { w.serve(work, ctx, urgentOnly, 0) })
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); wg.Wait() }()
 	hello, stopHello := context.WithCancel(context.WithoutCancel(ctx))

@@ -52,7 +52,8 @@ func (s *slots) resize(n int) {
 		if len(s.stop) > partSlots {
 			lanes = wholeOnes
 		}
-		s.wg.Go(func() { s.w.serve(s.ctx, taking, lanes) })
+		place := len(s.stop) - 1
+		s.wg.Go(func() { s.w.serve(s.ctx, taking, lanes, place) })
 	}
 	for last := len(s.stop) - 1; len(s.stop) > n; last-- {
 		s.stop[last]()
@@ -91,11 +92,15 @@ func (s *slots) adapt(ctx context.Context) {
 const adaptEvery = 5 * time.Second
 
 // serve does one job after the other until taking ends. ctx ends what is in hand.
-func (w *Worker) serve(ctx, taking context.Context, lanes []queue.Lane) {
+// Slots at later places rest first where memory gets tight.
+func (w *Worker) serve(ctx, taking context.Context, lanes []queue.Lane, place int) {
 	for taking.Err() == nil {
-		l, err := w.queue.Take(taking, lanes...)
+		open, shut := w.gate(taking, place)
+		l, err := w.queue.Take(open, lanes...)
+		resting := open.Err() != nil
+		shut()
 		switch {
-		case err != nil && taking.Err() == nil:
+		case err != nil && !resting:
 			w.log.Warn("take a job", "error", err)
 			sleep(taking, time.Second)
 		case err != nil:

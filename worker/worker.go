@@ -77,6 +77,9 @@ type Config struct {
 	Engine func() (busy time.Duration, runners int)
 	// Memory returns what is used of what may be used, bytes. Default nil: not known.
 	Memory func() (used, limit uint64)
+	// Room returns how many slides may be walked at once as far as memory goes: jobs are
+	// taken by so many places only; 0: by none. Default nil: there is always room.
+	Room func() int
 	// Shard is the most patches of a shard: what is lost at most when a worker dies,
 	// and what others take of a slide at once. Default 512.
 	Shard int
