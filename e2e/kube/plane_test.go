@@ -149,11 +149,18 @@ func (p *plane) write(t *testing.T, name string, text []byte) string {
 // kubectl runs it as somebody who may do everything, and returns what it printed.
 func (p *plane) kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(p.bin, "kubectl"), append([]string{"--kubeconfig", p.config}, args...)...).CombinedOutput()
+	out, err := p.try(t, args...)
 	if err != nil {
 		t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
-	return string(out)
+	return out
+}
+
+// try is kubectl that may say no.
+func (p *plane) try(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(p.bin, "kubectl"), append([]string{"--kubeconfig", p.config}, args...)...).CombinedOutput()
+	return string(out), err
 }
 
 // ask makes one request as somebody who may do everything.
