@@ -66,25 +66,23 @@ func (f Format) Read(from io.Reader, opt ReadOptions) ([]Job, error) {
 	rows.ReuseRecord = true
 	rows.FieldsPerRecord = -1 // counted here, with words
 	rows.TrimLeadingSpace = true
-	if err := f.readHead(rows); err != nil {
+	columns, err := f.readHead(rows)
+	if err != nil {
 		return nil, err
 	}
 	t := table{opt: opt}
 	var jobs []Job
-	for columns := 0; ; {
+	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
-		line, _ := rows.FieldPos(0)
 		if err != nil {
 			return nil, unreadable(err)
 		}
-		if columns == 0 {
-			columns = len(row)
-		}
-		if len(row) < len(f.head) || len(row) > len(f.head)+len(f.more) || len(row) != columns {
-			return nil, broken(line, "%d columns, where %s has %s", len(row), f.Name, f.columns())
+		line, _ := rows.FieldPos(0)
+		if len(row) != columns {
+			return nil, broken(line, "%d columns, where the first line has %d", len(row), columns)
 		}
 		j, err := f.row(&t, row)
 		if err != nil {
@@ -108,15 +106,15 @@ func (f Format) Read(from io.Reader, opt ReadOptions) ([]Job, error) {
 	return jobs, nil
 }
 
-// readHead reads the first line, which names the columns. It is how a file of another
-// format is told before it is misread.
-func (f Format) readHead(rows *csv.Reader) error {
+// readHead reads the first line, which names the columns, and returns how many there
+// are. It is how a file of another format is told before it is misread.
+func (f Format) readHead(rows *csv.Reader) (columns int, err error) {
 	row, err := rows.Read()
 	if errors.Is(err, io.EOF) {
-		return fault.Hint(fault.New(fault.Invalid, "the trace is empty"), "its first line is %s", strings.Join(f.head, ","))
+		return 0, fault.Hint(fault.New(fault.Invalid, "the trace is empty"), "its first line is %s", strings.Join(f.head, ","))
 	}
 	if err != nil {
-		return unreadable(err)
+		return 0, unreadable(err)
 	}
 	want := slices.Concat(f.head, f.more)
 	ok := len(row) >= len(f.head) && len(row) <= len(want)
@@ -124,15 +122,15 @@ func (f Format) readHead(rows *csv.Reader) error {
 		ok = strings.EqualFold(strings.TrimSpace(strings.TrimPrefix(row[i], "\ufeff")), want[i])
 	}
 	if ok {
-		return nil
+		return len(row), nil
 	}
 	err = fault.New(fault.Invalid, "line 1: %q is not the first line of %s", shorten(strings.Join(row, ",")), f.Name)
 	for _, other := range Formats {
 		if other.Name != f.Name && len(row) >= len(other.head) && strings.EqualFold(row[0], other.head[0]) {
-			return fault.Hint(err, "it looks like --format %s", other.Name)
+			return 0, fault.Hint(err, "it looks like --format %s", other.Name)
 		}
 	}
-	return fault.Hint(err, "its columns are %s", f.columns())
+	return 0, fault.Hint(err, "its columns are %s", f.columns())
 }
 
 // columns names them for a person: those that may be left out in brackets.
