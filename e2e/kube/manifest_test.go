@@ -21,6 +21,26 @@ func apply(t *testing.T, p *plane, name string, more ...string) {
 	p.kubectl(t, append([]string{"apply", "-n", namespace, "--validate=strict", "-f", filepath.Join(manifests, name)}, more...)...)
 }
 
+// KEDA is not here; what it says a ScaledObject is, the API server checks.
+func TestKubeTakesKEDAsManifest(t *testing.T) {
+	crd := os.Getenv("BCC_KEDA_CRD")
+	if crd == "" {
+		t.Skip("make e2e-kube brings KEDA's description")
+	}
+	p := startPlane(t)
+	p.kubectl(t, "apply", "--server-side", "-f", crd)
+	p.kubectl(t, "wait", "--for=condition=Established", "--timeout=60s", "crd/scaledobjects.keda.sh")
+	apply(t, p, "keda.yaml", "--dry-run=server")
+	text, err := os.ReadFile(filepath.Join(manifests, "keda.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := p.write(t, "wrong.yaml", []byte(strings.Replace(string(text), "pollingInterval", "pollInterval", 1)))
+	if out, err := p.try(t, "apply", "-n", namespace, "--validate=strict", "--dry-run=server", "-f", wrong); err == nil || !strings.Contains(out, "pollInterval") {
+		t.Errorf("a field that there is not is let pass: %s", out)
+	}
+}
+
 // The API server takes what we ship, and the account of the autoscaler may do what the
 // target does, and nothing else.
 func TestKubeTakesTheManifests(t *testing.T) {
