@@ -46,7 +46,7 @@ func fleetOf(f client.Fleet) autoscale.Fleet {
 	for _, d := range f.Demands {
 		out.Demands = append(out.Demands, autoscale.Demand{
 			Urgent: d.Urgent, Deadline: orZero(d.Deadline), Slides: d.Slides, Patches: d.Patches, Deviation: d.Deviation,
-			Largest: d.Largest, Since: orElse(d.Since, f.Timestamp), // all are being walked: none waits
+			Largest: d.Largest, Since: orZero(d.Since),
 		})
 	}
 	for _, w := range youngest(f.Workers) {
@@ -67,11 +67,9 @@ func youngest(all []client.FleetWorker) []client.FleetWorker {
 	return all
 }
 
-func orZero(t *time.Time) time.Time { return orElse(t, time.Time{}) }
-
-func orElse(t *time.Time, other time.Time) time.Time {
+func orZero(t *time.Time) time.Time {
 	if t == nil {
-		return other
+		return time.Time{}
 	}
 	return *t
 }
