@@ -117,6 +117,7 @@ type simulation struct {
 	Patches  int           `json:"patches"`
 	Hours    float64       `json:"trace_hours"` // from the beginning to the last arrival
 	Bound    sim.Bound     `json:"bound"`
+	Plan     *sim.Figures  `json:"clairvoyant,omitempty"` // what somebody could do who knew the trace
 	Policies []sim.Figures `json:"policies"`
 }
 
@@ -209,10 +210,23 @@ func (f *simulateFlags) simulate(ctx context.Context, load workload, policies []
 			return err
 		})
 	}
+	eg.Go(func() error {
+		plan, ok, err := sim.PlanOf(ctx, f.cfg, load.jobs)
+		if ok {
+			s.Plan = &plan
+		}
+		return err
+	})
+	eg.Go(func() error {
+		s.Bound = sim.BoundOf(f.cfg, load.jobs)
+		return nil
+	})
 	if err := eg.Wait(); err != nil {
 		return s, fmt.Errorf("%s: %w", load.name, err)
 	}
-	s.Bound = sim.BoundOf(f.cfg, load.jobs)
+	if s.Plan != nil {
+		s.Plan.Compare(s.Bound)
+	}
 	for i := range s.Policies {
 		s.Policies[i].Compare(s.Bound)
 	}
@@ -291,7 +305,11 @@ func listMade(w io.Writer) error {
 
 // print writes a row a policy, and what nobody can do without below them.
 func (s simulation) print(w io.Writer) {
-	for _, p := range s.Policies {
+	rows := s.Policies
+	if s.Plan != nil {
+		rows = append(slices.Clone(rows), *s.Plan)
+	}
+	for _, p := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t%d\t%.0f%%\t%.2f\t%.3f\t\n", s.Trace, p.Policy, p.Misses,
 			briefly(p.P50), briefly(p.P99), p.Hours, p.USD, p.Reversals, p.Starts, p.Peak, 100*p.Busy, s.Bound.Hours, p.RatioHours)
 	}
