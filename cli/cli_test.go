@@ -14,6 +14,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if _, said := os.LookupEnv("BCC_CALIBRATE"); !said { // a script about it says something else
+		os.Setenv("BCC_CALIBRATE", "off")
+	}
 	testscript.Main(m, map[string]func(){
 		"bcc": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // as main does
@@ -31,10 +34,11 @@ func TestItBehavesAsTyped(t *testing.T) {
 	library := engineLibrary()
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"headbundle": headBundle, "bundle": bundleCommand, "tiles": tilesCommand, "get": getCommand},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"headbundle": headBundle, "bundle": bundleCommand, "tiles": tilesCommand, "get": getCommand, "damage": damageCommand},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("BCC_ENGINE_LIBRARY", library)
 			env.Setenv("SHARED", sharedDir())
+			env.Setenv("BCC_CALIBRATE", "off")
 			return nil
 		},
 		Condition: func(name string) (bool, error) {

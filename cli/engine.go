@@ -18,6 +18,7 @@ import (
 	"bcc/model"
 	"bcc/models"
 	"bcc/native/ort"
+	"bcc/resources"
 )
 
 // engineFlags say which model runs and on what.
@@ -26,13 +27,17 @@ type engineFlags struct {
 	device     string
 	batch      int
 	enginePath string
+	gpuMemory  float64
 	output     string // of model.onnx to read, set by the command; empty: the card's
-	workers    int    // runners on a CPU, set by the command; 0: one a core
+	workers    int    // runners on a CPU, set by the command; 0: as the plan says
+	slides     int    // walked at once, set by the command; 0: one
 	isolate    isolateFlag
+	calibrate  string // empty: off
 
 	// Set by commands that run for days: where every GPU is lost, the processor goes on,
 	// and the log says so.
 	spare    bool
+	measure  bool // what suits this machine, where that is not known
 	log      *slog.Logger
 	registry prometheus.Registerer // of metrics; nil: none
 }
@@ -40,7 +45,9 @@ type engineFlags struct {
 func (f *engineFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.model, "model", models.Default, "model: "+strings.Join(models.Names(), ", ")+", or a folder with model.onnx and card.json")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda, cuda:0, or several with commas")
-	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU")
+	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU (bcc resources says why)")
+	fs.Float64Var(&f.gpuMemory, "gpu-memory-fraction", ort.DefaultConfig().GPUMemory, "part of each GPU's memory that the engine may take, above 0 to 1")
+	fs.StringVar(&f.calibrate, "calibrate", calibrateAuto, "batch and runners on the CPU: auto takes what was measured on this machine (serve and worker measure once, 2 s), now measures, off keeps to the plan")
 	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 }
 
@@ -75,22 +82,32 @@ type engine struct {
 	missing  []string   // devices that were asked for and could not be had, in words
 	head     *slideHead // of a bundle that has one
 	decoders isolated   // of slides, where they are processes of their own
-	spares   *engine    // what took over when the GPUs were lost, for closing; nil: nothing has
+	plan     resources.Plan
+	log      *slog.Logger // nil: nobody hears
+	spares   *engine      // what took over when the GPUs were lost, for closing; nil: nothing has
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when the batcher has ended, because of err
 	err      error
 }
 
-// startEngine opens the model on each device and starts to take patches. notes
-// hears, in one line each, of devices that were asked for and cannot be had.
+// startEngine opens the model on each device of the plan and starts to take patches.
+// notes hears, in one line each, of devices that were asked for and cannot be had.
 func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.Writer) (*engine, error) {
 	if err := ort.Load(libraryPaths(f.enginePath)...); err != nil {
 		return nil, err
 	}
+	machine, err := thisMachine(ctx, engineGPUs)
+	if err != nil {
+		return nil, err
+	}
 	roomForNativeCalls()
-	e := &engine{}
-	for device := range strings.SplitSeq(f.device, ",") {
-		if err := e.open(b, strings.TrimSpace(device), f, notes); err != nil {
+	e := &engine{log: f.log}
+	if e.plan, err = f.planned(ctx, b, machine, notes); err != nil {
+		return nil, err
+	}
+	limitGo(e.plan.Memory)
+	for i := range e.plan.Devices {
+		if err := e.open(b, machine, &e.plan.Devices[i], f, notes); err != nil {
 			return nil, errors.Join(err, e.release())
 		}
 	}
@@ -116,38 +133,33 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 	return e, nil
 }
 
-// open opens the model on one device, with as many runners as keep it busy: one a
-// core, and two on a GPU, so that one batch is copied while the other is computed.
-func (e *engine) open(b *model.Bundle, device string, f engineFlags, notes io.Writer) error {
-	cfg := engineConfig(&b.Card, device, f.batch)
-	if f.output != "" {
-		cfg.Output = f.output
-	}
-	m, err := ort.Open(b.ONNX, cfg)
+// open opens the model on a device of the plan, with as many runners as that says, and
+// puts into the plan what came of it.
+func (e *engine) open(b *model.Bundle, machine resources.Machine, d *resources.Device, f engineFlags, notes io.Writer) error {
+	m, err := openModel(b, *d, f)
 	if err != nil {
-		return fmt.Errorf("model %s: %w", b.Card.Name, err)
+		return err
 	}
-	e.models = append(e.models, m)
 	info := m.Info()
-	if info.Note != "" {
-		fmt.Fprintf(notes, "bcc: note: model %s: %s\n", b.Card.Name, info.Note)
-	}
 	if info.Fallback != "" {
 		e.missing = append(e.missing, fmt.Sprintf("%s; going on with %s", info.Fallback, info.Device))
 		fmt.Fprintf(notes, "bcc: note: %s\n", e.missing[len(e.missing)-1])
+		// A batch of a GPU is too large for a core.
+		if m, err = reopen(m, b, machine, d, f); err != nil {
+			return err
+		}
+		info = m.Info()
+	}
+	e.models = append(e.models, m)
+	if info.Note != "" {
+		fmt.Fprintf(notes, "bcc: note: model %s: %s\n", b.Card.Name, info.Note)
 	}
 	if slices.ContainsFunc(e.infos, func(had ort.Info) bool { return had.Device == info.Device }) {
 		return nil // a GPU that fell back to a CPU in use already
 	}
 	e.infos = append(e.infos, info)
-	n := 2
-	if info.Device == "cpu" {
-		n = cores
-		if f.workers > 0 {
-			n = f.workers
-		}
-	}
-	for range n {
+	d.Batch = info.Batch // a model may have no choice
+	for range d.Runners {
 		r, err := m.NewRunner()
 		if err != nil {
 			return fmt.Errorf("model %s: %w", b.Card.Name, err)
@@ -157,12 +169,49 @@ func (e *engine) open(b *model.Bundle, device string, f engineFlags, notes io.Wr
 	return nil
 }
 
+// openModel opens the model on the device.
+func openModel(b *model.Bundle, d resources.Device, f engineFlags) (*ort.Model, error) {
+	cfg := engineConfig(&b.Card, d.Name, d.Batch)
+	if f.output != "" {
+		cfg.Output = f.output
+	}
+	cfg.GPUMemory = f.gpuMemory
+	m, err := ort.Open(b.ONNX, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", b.Card.Name, err)
+	}
+	return m, nil
+}
+
+// reopen opens a model that fell back to the processor as the plan has it there.
+func reopen(m *ort.Model, b *model.Bundle, machine resources.Machine, d *resources.Device, f engineFlags) (*ort.Model, error) {
+	if err := m.Close(); err != nil {
+		return nil, err
+	}
+	wish := f.wish()
+	wish.Devices = []string{"cpu"}
+	plan, err := machine.Plan(facts(b), wish)
+	if err != nil {
+		return nil, err
+	}
+	*d = plan.Devices[0]
+	return openModel(b, *d, f)
+}
+
 // openSpares opens the model on the processor. The batcher asks for it once, while it
 // runs: Close, which waits for it, frees them.
 func (e *engine) openSpares(b *model.Bundle, f engineFlags) ([]infer.Runner, error) {
 	e.spares = &engine{}
-	f.batch = 0 // that of the GPU is too large
-	if err := e.spares.open(b, "cpu", f, io.Discard); err != nil {
+	f.batch, f.device = 0, "cpu" // the batch of the GPU is too large
+	machine, err := thisMachine(context.Background(), gpus)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := machine.Plan(facts(b), f.wish())
+	if err != nil {
+		return nil, err
+	}
+	if err := e.spares.open(b, machine, &plan.Devices[0], f, io.Discard); err != nil {
 		return nil, err
 	}
 	return e.spares.runners, nil

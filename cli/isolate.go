@@ -19,6 +19,7 @@ import (
 type isolateFlag struct {
 	on       bool
 	patience time.Duration
+	memory   uint64 // that a process may allocate, bytes, as planned; 0: the room's default
 }
 
 // register adds the flag. Commands that run for days, on slides that anybody sends,
@@ -53,6 +54,9 @@ func (f isolateFlag) open(w *detect.Walk, log *slog.Logger, registry prometheus.
 		cfg.Logger = log
 	}
 	cfg.Registerer, cfg.Patience = registry, f.patience
+	if f.memory > 0 {
+		cfg.Memory = int64(f.memory)
+	}
 	pool, err := isolate.NewPool(cfg)
 	if err != nil {
 		return isolated{}, err

@@ -53,7 +53,7 @@ func BenchmarkIsolate(b *testing.B) {
 		b.Run("decode="+name, func(b *testing.B) {
 			w := detect.DefaultWalk(224, 0.5)
 			before := usage(b, unix.RUSAGE_CHILDREN)
-			decoders, err := isolateFlag{isolated, time.Minute}.open(&w, nil, nil)
+			decoders, err := isolateFlag{on: isolated, patience: time.Minute}.open(&w, nil, nil)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -26,7 +26,9 @@ func openJudge(ctx context.Context, set *pflag.FlagSet, f detectFlags, notes io.
 	if err != nil {
 		return nil, err
 	}
-	return j, j.start(ctx, f.engineFlags, notes)
+	engine := f.engineFlags
+	engine.slides = f.jobs
+	return j, j.start(ctx, engine, notes)
 }
 
 // newJudge is openJudge without an engine: flags that make no sense are told in
@@ -60,6 +62,9 @@ func (j *judge) start(ctx context.Context, f engineFlags, notes io.Writer) (err 
 		if f.output, _, err = j.bundle.Embedding(); err != nil {
 			return err
 		}
+	}
+	if err := f.bound(ctx, j.bundle); err != nil {
+		return err
 	}
 	decoders, err := f.isolate.open(&j.cfg.Walk, f.log, f.registry) // starts beside the engine
 	if err != nil {

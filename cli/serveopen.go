@@ -169,10 +169,13 @@ func (s *service) openParts(ctx context.Context, f *serveFlags, notes io.Writer)
 	if err := s.openLedger(ctx, f); err != nil {
 		return err
 	}
-	if s.machine, err = resources.NewSampler(ctx, resources.Config{Folder: s.data}); err != nil {
+	if s.machine, err = resources.NewSampler(ctx, resources.Config{Folder: s.data, GPUs: gpus}); err != nil {
 		return err
 	}
 	s.sides = append(s.sides, s.machine.Run)
+	if err := resources.Register(s.registry, s.machine.Latest); err != nil {
+		return err
+	}
 	if err := s.openWorkers(ctx, f, notes); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"bcc/cohort"
 	"bcc/fault"
 	"bcc/fetch"
+	"bcc/resources"
 	"bcc/server"
 	"bcc/telemetry"
 	"bcc/worker"
@@ -37,11 +38,17 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	}
 	engine := f.engineFlags
 	engine.spare, engine.log, engine.registry = true, s.log, s.registry
+	engine.measure, engine.slides = true, f.workers*f.jobs
 	if err := s.judge.start(ctx, engine, notes); err != nil {
 		return err
 	}
 	e := s.judge.engine
-	s.degraded = append(s.degraded, e.Degraded)
+	guard, err := e.guard(s.log, s.registry)
+	if err != nil {
+		return err
+	}
+	s.degraded = append(s.degraded, e.Degraded, guard.Degraded)
+	s.sides = append(s.sides, guard.Run, e.rest)
 	m, err := e.workerModel(s.judge, gauges, s.log)
 	if err != nil {
 		return err
@@ -50,6 +57,7 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	cfg.Kind, cfg.Jobs, cfg.Scratch = server.KindInside, f.jobs, filepath.Join(s.data, "scratch")
 	cfg.Pressure = func() time.Duration { return s.ledger.Load().Drain }
 	cfg.RSS, cfg.Logger, cfg.Registerer = s.rss, s.log, s.registry
+	cfg.Room = room(guard)
 	cfg.Tracer = s.tracer.Provider()
 	cfg.CPU = func() float64 { return s.machine.Latest().CPUPercent }
 	if err := os.MkdirAll(cfg.Scratch, 0o700); err != nil {
@@ -65,6 +73,7 @@ func (s *service) openWorkers(ctx context.Context, f *serveFlags, notes io.Write
 	}
 	small := worker.DefaultLookerConfig()
 	small.Logger, small.Registerer = s.log, s.registry
+	small.Refuse = func() bool { return guard.Level() == resources.Full }
 	l, err := worker.NewLooker(small, m)
 	s.looker = looker{l}
 	return err

@@ -129,9 +129,14 @@ func runWalk(cmd *cobra.Command, args []string, f walkFlags, std Streams, t tabl
 // walkAll walks the slides, with their results in f.out, and closes the engine e
 // that w has its patches scored by. The ends come back also where ctx has ended.
 func walkAll(ctx context.Context, items []detect.Item, f walkFlags, w walker, e *engine, notes io.Writer) ([]detect.End, error) {
+	calm, err := guarded(ctx, e, notes)
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
 	watch := newProgress(notes, len(items))
 	ends := w.List(ctx, items, f.out, f.jobs, watch)
 	watch.Close()
+	calm()
 	if err := e.Close(); err != nil && ctx.Err() == nil {
 		return nil, err
 	}

@@ -36,6 +36,7 @@ type labourer struct {
 	queue   *queue.Queue
 	fetcher *fetch.Fetcher
 	machine *resources.Sampler
+	guard   *resources.Guard
 	worker  *worker.Worker
 	finish  time.Duration // for what is begun at the end
 	probes  *probes       // nil: nobody asks
@@ -97,7 +98,7 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 	if err := writableAs("--scratch", f.scratch); err != nil {
 		return nil, err
 	}
-	if w.machine, err = resources.NewSampler(ctx, resources.Config{Folder: f.scratch}); err != nil {
+	if w.machine, err = resources.NewSampler(ctx, resources.Config{Folder: f.scratch, GPUs: gpus}); err != nil {
 		return nil, err
 	}
 	return w, f.openWorker(ctx, w, notes)
@@ -107,11 +108,20 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 func (f *workerFlags) openWorker(ctx context.Context, w *labourer, notes io.Writer) error {
 	engine := f.engineFlags
 	engine.spare, engine.log, engine.registry = true, w.log, w.registry
+	engine.measure, engine.slides = true, max(f.slots, defaultJobs)
 	if err := w.judge.start(context.WithoutCancel(ctx), engine, notes); err != nil {
 		return err
 	}
 	e := w.judge.engine
+	var err error
+	if w.guard, err = e.guard(w.log, w.registry); err != nil {
+		return err
+	}
+	if err := resources.Register(w.registry, w.machine.Latest); err != nil {
+		return err
+	}
 	cfg := worker.DefaultConfig()
+	cfg.Room = room(w.guard)
 	cfg.ID, cfg.Kind, cfg.Scratch = f.id, f.kind, f.scratch
 	cfg.Finish, cfg.Drain, w.finish = f.finish, f.drain, f.finish
 	if f.slots > 0 {
@@ -164,6 +174,8 @@ Research use only: nothing it answers is a diagnosis.
 	defer stopSide()
 	var sides errgroup.Group
 	sides.Go(func() error { return w.machine.Run(side) })
+	sides.Go(func() error { return w.guard.Run(side) })
+	sides.Go(func() error { return w.judge.engine.rest(side) })
 	sides.Go(func() error { return w.probes.Run(side) })
 	go func() {
 		select {

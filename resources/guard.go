@@ -55,7 +55,11 @@ type GuardConfig struct {
 // DefaultGuardConfig returns the defaults.
 func DefaultGuardConfig() GuardConfig {
 	return GuardConfig{
-		Tight: 0.8, Full: 0.9, Gap: 0.05, Settle: 5 * time.Second, Every: 200 * time.Millisecond, Again: 10 * time.Second, Memory: Memory,
+		Tight: 0.8, Full: 0.9, Gap: 0.05, Settle: 5 * time.Second, Every: 200 * time.Millisecond, Again: 10 * time.Second,
+		Memory: func(ctx context.Context) (used, total uint64, err error) {
+			used, total, _, err = Memory(ctx)
+			return used, total, err
+		},
 	}
 }
 

@@ -10,7 +10,7 @@
 //	cores.go, group.go, gpu.go, network.go  where that is read
 //	plan.go       devices, runners, batches, memory: a pure function of it
 //	guard.go      what is given back when memory gets tight, and when
-//	calibration.go  what was measured on this machine, kept for the next start
+//	calibration.go  what is measured of a machine, for the next start
 package resources
 
 import (
@@ -162,11 +162,11 @@ func memory(ctx context.Context, g groups) (used, total uint64, limited bool, er
 	return m.Total - min(m.Available, m.Total), m.Total, false, nil
 }
 
-// Memory returns what is used of the memory that there is, bytes, now: of the machine's,
-// or of the container's limit. Pages of files that the kernel gives back are not in it.
-func Memory(ctx context.Context) (used, total uint64, err error) {
-	used, total, _, err = memory(ctx, ownGroups)
-	return used, total, err
+// Memory returns what is used now of the memory that there is, bytes: of the machine's, or
+// of the limit of a container, and whether it is that. Pages of files that the kernel
+// gives back are not in it.
+func Memory(ctx context.Context) (used, total uint64, limited bool, err error) {
+	return memory(ctx, ownGroups)
 }
 
 // RSS returns the bytes of memory that this process holds now.
