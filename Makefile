@@ -1,6 +1,7 @@
 # make run    set up, make a synthetic slide, detect on it, say where the report lies
 # make test   set up and pass the tests
 # make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
+# make setup-promtool  install Prometheus, whose promtool tests the alerts of deploy/
 # make setup-chromium  install Chromium, in which the tests of the web page run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
@@ -11,6 +12,7 @@
 # make e2e-s3 the store's tests against a real S3 server on this machine (builds versity gateway into .deps/)
 # make e2e-hostile attack bcc serve with broken slides, slow and lying clients, foreign keys (two minutes)
 # make e2e-fleet  a fleet whose queue, store, workers, records and orders are not as they should be (a minute)
+# make e2e-metrics  every question of the dashboards asked of a real Prometheus over a busy fleet (a minute; make setup-promtool)
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
@@ -18,7 +20,7 @@
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi setup-chromium e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet
+.PHONY: help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -32,6 +34,9 @@ setup:
 
 setup-mpi:
 	@bash scripts/setup-mpi.sh
+
+setup-promtool:
+	@bash scripts/setup-promtool.sh
 
 setup-chromium:
 	@bash scripts/setup-chromium.sh
@@ -99,6 +104,9 @@ e2e-fleet: build
 
 e2e-kube: build
 	@bash scripts/e2e-kube.sh
+
+e2e-metrics: build
+	go test -tags e2e -v -timeout 5m -run '^TestMetrics' ./e2e
 
 e2e-clients: build
 	@bash scripts/clients.sh

@@ -167,12 +167,28 @@ func fetch(t *testing.T, url string) string {
 	return string(text)
 }
 
-func TestOneTraceSpansTheServerAndAWorkerInAnotherProcess(t *testing.T) {
+// fetchIf is fetch of what may not be there yet.
+func fetchIf(url string) string {
+	res, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return string(text)
+}
+
+func TestAFleetTellsOfItself(t *testing.T) {
 	t.Parallel()
 	o := observe(t)
 	o.walk(t)
+	o.everyMetricThatIsAskedForExists(t)
 	o.stop(t)
+	o.oneTraceSpansServerAndWorker(t)
+}
 
+func (o *observed) oneTraceSpansServerAndWorker(t *testing.T) {
+	t.Helper()
 	type where struct{ process, name string }
 	traces := map[string]map[where][]otlptest.Span{}
 	for _, s := range o.traces.Spans() {
