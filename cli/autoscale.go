@@ -26,8 +26,8 @@ type autoscaleFlags struct {
 	kinds    kindsFlag
 	min, max int
 
-	interval, drain, urgent, stale time.Duration
-	dryRun, once, json             bool
+	interval, drain, urgent, keep time.Duration
+	dryRun, once, json            bool
 
 	queue    string
 	patience time.Duration
@@ -91,6 +91,7 @@ func (f *autoscaleFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.max, "max", 0, "most workers, of a kind that does not say so itself; 0: with local one a core, else 10")
 	fs.DurationVar(&f.drain, "drain", d.Drain, "how soon routine work without a deadline is wanted")
 	fs.DurationVar(&f.urgent, "urgent-drain", d.UrgentDrain, "how soon urgent work without a deadline is wanted")
+	fs.DurationVar(&f.keep, "keep", d.Work.Keep, "how long workers are kept without work after some came that was wanted sooner than one starts (policy work)")
 	fs.DurationVar(&f.interval, "interval", d.Interval, "time between decisions")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, of each policy, and do nothing")
 	fs.BoolVar(&f.once, "once", false, "decide once and end")

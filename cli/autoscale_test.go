@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bcc/autoscale"
+	"bcc/client"
+	"bcc/fault"
+)
+
+// scalingServer is a server that says of its fleet what it is told, and hears what is
+// wanted.
+type scalingServer struct {
+	*httptest.Server
+	mu     sync.Mutex
+	status int
+	says   client.Fleet
+	heard  []client.Wish
+}
+
+func newScalingServer(t *testing.T, says client.Fleet) *scalingServer {
+	t.Helper()
+	s := &scalingServer{says: says, status: http.StatusOK}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
+		if s.status != http.StatusOK {
+			w.WriteHeader(s.status)
+			_, _ = w.Write([]byte(`{"error":{"code":401,"message":"send a key","details":""}}`))
+			return
+		}
+		if r.Method == http.MethodPut {
+			var wish client.Wish
+			if err := json.NewDecoder(r.Body).Decode(&wish); err != nil {
+				t.Error(err)
+			}
+			s.heard = append(s.heard, wish)
+		}
+		says := s.says
+		says.Timestamp = time.Now()
+		_ = json.NewEncoder(w).Encode(says)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+// bcc runs a command line to its end.
+func bcc(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	code = Run(ctx, args, Streams{In: strings.NewReader(""), Out: &o, Err: &e})
+	return code, o.String(), e.String()
+}
+
+var anHour = func() *time.Time { t := time.Now().Add(-time.Hour); return &t }()
+
+func TestPrintSaysTheNumberAndNothingElse(t *testing.T) {
+	t.Parallel()
+	s := newScalingServer(t, client.Fleet{Demands: []client.Demand{{Slides: 40, Patches: 40_000, Largest: 1000, Since: anHour}}, ShardPatches: 512})
+	code, out, errs := bcc(t, "autoscale", "--server", s.URL, "--target", "print", "--once", "--kind", "name=cpu,rate=1,max=7")
+	if code != 0 || out != "7\n" {
+		t.Errorf("%d, %q, %s", code, out, errs)
+	}
+	if len(s.heard) != 1 || s.heard[0].Wanted["cpu"] != 7 || s.heard[0].Target != "print" || s.heard[0].Policy != "work" || s.heard[0].Reason == "" {
+		t.Errorf("the server heard %+v", s.heard)
+	}
+	_, out, _ = bcc(t, "autoscale", "--server", s.URL, "--target", "print", "--once", "--json", "--kind", "name=cpu,rate=1,max=7", "--kind", "name=gpu,rate=1,max=7")
+	if out != `{"kind":"cpu","wanted":7}`+"\n"+`{"kind":"gpu","wanted":7}`+"\n" {
+		t.Errorf("%q", out)
+	}
+}
+
+func TestADryRunExplainsAndDoesNothing(t *testing.T) {
+	t.Parallel()
+	by := time.Now().Add(time.Hour)
+	s := newScalingServer(t, client.Fleet{
+		Demands: []client.Demand{{Urgent: true, Deadline: &by, Slides: 3, Patches: 3000, Largest: 1000, Since: anHour}, {Slides: 40, Patches: 40_000, Largest: 1000, Since: anHour}},
+		Workers: []client.FleetWorker{{ID: "a", Kind: "cpu", Busy: 1, CapacityPatchesPerS: 12.5, CPUPercent: 90}, {ID: "b", Kind: "cpu", Draining: true}},
+	})
+	dir := filepath.Join(t.TempDir(), "kept")
+	args := []string{"autoscale", "--server", s.URL, "--target", "local", "--dir", dir, "--kind", "name=cpu,max=3", "--dry-run", "--once"}
+	code, out, errs := bcc(t, args...)
+	for _, want := range []string{"urgent, by ", "routine, no deadline, waits for 60 min: 40 slides, about 40000 patches", "cpu  1 ready, 1 of them at work", "12.5 patches/s", "* work", "  cpu ", "  target "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q", want)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); code != 0 || len(s.heard) > 0 || len(left) > 0 || t.Failed() {
+		t.Errorf("%d, heard %v, left %v: %s%s", code, s.heard, left, out, errs)
+	}
+	_, out, _ = bcc(t, append(args, "--json")...)
+	var x explained
+	if err := json.Unmarshal([]byte(out), &x); err != nil || len(x.Policies) != 3 || len(x.Demands) != 2 || x.Kinds[0].Ready != 1 || !x.Policies[0].Chosen {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestAKeyThatIsMissingEndsIt(t *testing.T) {
+	t.Parallel()
+	s := newScalingServer(t, client.Fleet{})
+	s.status = http.StatusUnauthorized
+	code, out, errs := bcc(t, "autoscale", "--server", s.URL, "--target", "print")
+	if code != fault.Exit(fault.New(fault.Invalid, "")) || out != "" || !strings.Contains(errs, "BCC_KEY") {
+		t.Errorf("%d, %q, %s", code, out, errs)
+	}
+}
+
+func TestWhatTheServerSaysIsReadAsSignals(t *testing.T) {
+	t.Parallel()
+	now, since, by := time.Now(), time.Now().Add(-time.Minute), time.Now().Add(time.Hour)
+	f := fleetOf(client.Fleet{
+		Timestamp: now, ShardPatches: 512,
+		Demands: []client.Demand{{Urgent: true, Deadline: &by, Slides: 2, Patches: 10, Deviation: 3, Largest: 7, Since: &since}, {Slides: 1}},
+		Workers: []client.FleetWorker{
+			{ID: "old", Kind: "cpu", Started: now.Add(-time.Hour)}, {ID: "young", Kind: "cpu", Started: now, Busy: 2},
+			{ID: "going", Started: now.Add(-time.Minute), Draining: true},
+		},
+	})
+	want := autoscale.Demand{Urgent: true, Deadline: by, Slides: 2, Patches: 10, Deviation: 3, Largest: 7, Since: since}
+	if !f.Now.Equal(now) || f.Shard != 512 || len(f.Demands) != 2 || f.Demands[0] != want || !f.Demands[1].Since.IsZero() || !f.Demands[1].Deadline.IsZero() {
+		t.Errorf("%+v", f)
+	}
+	var ids []string
+	for _, w := range f.Workers {
+		ids = append(ids, w.ID)
+	}
+	if !slices.Equal(ids, []string{"young", "going", "old"}) || !f.Workers[0].Busy || f.Workers[2].Busy || !f.Workers[1].Draining || f.Workers[1].Kind != loneKind {
+		t.Errorf("%+v", f.Workers)
+	}
+}
+
+// groups is a target that has what it is told.
+type groups []autoscale.Group
+
+func (g groups) Groups(context.Context) ([]autoscale.Group, error) { return slices.Clone(g), nil }
+func (g groups) Scale(context.Context, string, int, []string) (int, error) {
+	return 0, nil
+}
+
+func TestKindsOfTheTargetAreAsTheCommandLineSays(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	n := &namedTarget{
+		Target: groups{
+			{Kind: autoscale.Kind{Name: "cpu", Max: 5, StartUp: 9 * time.Second}, Ready: 2},
+			{Kind: autoscale.Kind{Name: "gpu", Min: 1}},
+		},
+		kinds: []autoscale.Kind{{Name: "cpu", PatchesPerS: 3, USDPerHour: 0.5, Max: 8}, {Name: "tpu", Max: 1}},
+		base:  autoscale.Kind{Max: 10}, start: time.Minute,
+		log: slog.New(slog.NewTextHandler(&log, nil)), told: map[string]bool{},
+	}
+	for range 2 {
+		got, err := n.Groups(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		cpu := autoscale.Kind{Name: "cpu", PatchesPerS: 3, USDPerHour: 0.5, Max: 5, StartUp: 9 * time.Second}
+		gpu := autoscale.Kind{Name: "gpu", Min: 1, Max: 10, StartUp: time.Minute}
+		if got[0].Kind != cpu || got[0].Ready != 2 || got[1].Kind != gpu {
+			t.Errorf("%+v", got)
+		}
+	}
+	if strings.Count(log.String(), "kind=tpu") != 1 {
+		t.Errorf("a kind that the target has not is told %q", log.String())
+	}
+}
+
+func TestAWorkerIsStartedWithWhatWasGivenAndItsShareOfTheCores(t *testing.T) {
+	f := localFlags{finish: time.Minute, worker: []string{"--queue", "nats://q", "--kind", "other"}}
+	line, err := f.workerCommand("here")
+	if err != nil || !slices.Equal(line[1:], []string{"worker", "--queue", "nats://q", "--kind", "other", "--kind", "here", "--finish", "1m0s"}) {
+		t.Errorf("%v, %v", line, err)
+	}
+	t.Setenv("BCC_DRAIN", "1h")
+	t.Setenv("BCC_QUEUE", "nats://q")
+	t.Setenv("GOMAXPROCS", "9")
+	env := workerEnvironment("3")
+	for _, c := range []struct {
+		v    string
+		want bool
+	}{{"BCC_DRAIN=1h", false}, {"BCC_QUEUE=nats://q", true}, {"GOMAXPROCS=9", false}, {"GOMAXPROCS=3", true}, {"PATH=" + os.Getenv("PATH"), true}} {
+		if slices.Contains(env, c.v) != c.want {
+			t.Errorf("the environment has %s: %v, want %v", c.v, !c.want, c.want)
+		}
+	}
+}

@@ -1,0 +1,193 @@
+//go:build e2e
+
+package autoscale
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// picture is what a slide shows, and what bcc detect says of its patches. A slide is a
+// picture with a line of its own behind it, which no reader of TIFF looks at.
+type picture struct {
+	file    []byte
+	patches string
+}
+
+// draw draws the pictures and looks at them without a fleet.
+func (h *house) draw(t *testing.T) {
+	t.Helper()
+	dir, quiet := filepath.Join(h.dir, "pictures"), filepath.Join(h.dir, "quiet")
+	run(t, "synth", "--out", dir, "--count", "3", "--bcc", "0.5", "--seed", "50", "--size", "4000x4000")
+	for i := range 3 {
+		path := filepath.Join(dir, fmt.Sprintf("synth-%05d.tif", i))
+		run(t, "detect", "--model", h.net, "--out", quiet, path)
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		patches, err := os.ReadFile(filepath.Join(quiet, filepath.Base(path), "patches.csv"))
+		if err != nil || strings.Count(string(patches), "\n") < 50 {
+			t.Fatalf("picture %d has %d patches, %v", i, strings.Count(string(patches), "\n"), err)
+		}
+		h.pictures = append(h.pictures, picture{file, string(patches)})
+	}
+}
+
+// submit submits so many slides that nobody has seen before. The picture stands in the
+// name.
+func (h *house) submit(t *testing.T, name, priority string, slides int) {
+	t.Helper()
+	dir := filepath.Join(h.dir, "slides", name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for range slides {
+		h.slides++
+		k := h.slides % len(h.pictures)
+		file := fmt.Appendf(nil, "%s\nslide %d\n", h.pictures[k].file, h.slides)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("picture-%d-slide-%03d.tif", k, h.slides)), file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id := strings.TrimSpace(string(run(t, "submit", "--server", h.base, "--priority", priority, dir)))
+	h.mu.Lock()
+	h.cohorts = append(h.cohorts, id)
+	h.mu.Unlock()
+}
+
+// cohort is what the server says of one.
+type cohort struct {
+	ID, State string
+	Counts    struct{ Submitted, Pending, Running, Done, Failed, Quarantined, Cancelled int }
+	Slides    []struct{ ID, Name, State string }
+}
+
+// all returns the cohorts, and checks that each slide is somewhere.
+func (h *house) all(t *testing.T) []cohort {
+	h.mu.Lock()
+	ids := append([]string(nil), h.cohorts...)
+	h.mu.Unlock()
+	var all []cohort
+	for _, id := range ids {
+		var c cohort
+		if err := h.get("/cohorts/"+id, &c); err != nil {
+			t.Error(err)
+			continue
+		}
+		if n := c.Counts; n.Pending+n.Running+n.Done != n.Submitted || len(c.Slides) != n.Submitted {
+			t.Errorf("cohort %s does not add up, or slides failed: %+v, %d slides", id, n, len(c.Slides))
+		}
+		all = append(all, c)
+	}
+	return all
+}
+
+// wait waits until every slide is done.
+func (h *house) wait(t *testing.T) {
+	t.Helper()
+	until(t, "every slide is done", func() bool {
+		for _, c := range h.all(t) {
+			if c.Counts.Done != c.Counts.Submitted {
+				return false
+			}
+		}
+		return !t.Failed()
+	})
+}
+
+// check looks whether everything came to its result, at once and as it would have
+// without a fleet.
+func (h *house) check(t *testing.T) {
+	t.Helper()
+	done := 0
+	for _, c := range h.all(t) {
+		for _, s := range c.Slides {
+			var k int
+			if _, err := fmt.Sscanf(s.Name, "picture-%d", &k); err != nil {
+				t.Fatalf("%s: %v", s.Name, err)
+			}
+			if got := h.text(t, "/slides/"+s.ID+"/patches.csv"); got != h.pictures[k].patches {
+				t.Errorf("slide %s: its patches are not what bcc detect says", s.Name)
+			}
+			done++
+		}
+	}
+	if done != h.slides {
+		t.Errorf("%d slides are done, %d were submitted", done, h.slides)
+	}
+	ends, _ := filepath.Glob(filepath.Join(h.store, "cohorts", "*", "ends", "*"))
+	for _, path := range ends {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var e struct{ Attempts int }
+		if err := json.Unmarshal(data, &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Attempts != 1 {
+			t.Errorf("a slide took %d attempts: a worker was ended that had it", e.Attempts)
+		}
+	}
+	if len(ends) != h.slides {
+		t.Errorf("%d ends in the store, want %d", len(ends), h.slides)
+	}
+	h.checkQueue(t)
+}
+
+// checkQueue looks whether a job was given twice, or handed back: both would be a walk
+// that was interrupted.
+func (h *house) checkQueue(t *testing.T) {
+	t.Helper()
+	conn, err := nats.Connect(h.queue, nats.Token("open-sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put, given := uint64(0), uint64(0)
+	for name := range js.StreamNames(t.Context()).Name() {
+		s, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state := s.CachedInfo().State
+		switch {
+		case name == "BCC_RETURNED" && state.LastSeq > 0:
+			t.Errorf("jobs were handed back %d times", state.LastSeq)
+		case strings.HasPrefix(name, "BCC_ROUTINE_") || strings.HasPrefix(name, "BCC_URGENT_"):
+			if strings.HasSuffix(name, "_PART") {
+				continue // hints; nobody has to take them
+			}
+			c, err := s.Consumer(t.Context(), "workers")
+			if err != nil {
+				t.Fatal(err)
+			}
+			put += state.LastSeq
+			given += c.CachedInfo().Delivered.Consumer
+		}
+	}
+	if put != uint64(h.slides) || given != put {
+		t.Errorf("%d slides were put on the queue %d times and given out %d times", h.slides, put, given)
+	}
+}
+
+func (h *house) text(t *testing.T, path string) string {
+	t.Helper()
+	res, err := httpGet(h.base + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
