@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"bcc/capacity"
+	"bcc/client"
 	"bcc/detect"
 	"bcc/fault"
 	"bcc/model"
@@ -33,6 +34,8 @@ type planFlags struct {
 	startUp           time.Duration
 	spot, json        bool
 	plot              string
+	server            string
+	patience          time.Duration
 }
 
 func newPlan(std Streams) *cobra.Command {
@@ -49,6 +52,8 @@ now until the last slide is through, and what it costs. Nothing is started.
                      tissue is found
   a table in .csv    with the column patches, or width_px, height_px and mpp_um, or as
                      COBRA's bcc_images.csv
+
+  nothing            with --server: what waits there
 
 Rates are measured (bcc bench engine --write FILE), by network and type. What was not is
 estimated by cores from the nearest processor that was, and marked so; GPUs and other
@@ -82,6 +87,8 @@ cheapest.`,
 	fs.BoolVar(&f.spot, "spot", false, "at spot prices, where the catalogue has them; that such machines are taken away is not reckoned with")
 	fs.StringVar(&f.catalogue, "catalogue", "", "types and prices, CSV: type, vcpu, usd_per_hour and more; not given: the program's")
 	fs.StringVar(&f.rates, "rates", "", "measured rates, as bcc bench engine --write has them; they go before the program's")
+	fs.StringVar(&f.server, "server", "", "bcc serve whose workers' rates count, by kind, before those of files; a key comes from BCC_KEY")
+	fs.DurationVar(&f.patience, "patience", 10*time.Second, "how long a server that does not answer is asked again")
 	fs.StringArrayVar(&f.rate, "rate", nil, "TYPE=PATCHES_PER_S: a rate as you know it, before all others")
 	fs.StringArrayVar(&f.price, "price", nil, "TYPE=USD an hour, before the catalogue; adds a type that it does not have")
 	fs.BoolVar(&f.json, "json", false, "print a JSON object")
@@ -102,15 +109,19 @@ func (f *planFlags) run(ctx context.Context, std Streams) error {
 	if err != nil {
 		return err
 	}
-	rates, err := f.readRates(digest)
+	fleet, err := f.fleet(ctx, std)
 	if err != nil {
 		return err
 	}
-	catalogue, err := f.readCatalogue(rates)
+	rates, err := f.readRates(digest, fleet)
 	if err != nil {
 		return err
 	}
-	work, left, err := f.work(ctx, b, std)
+	catalogue, err := f.readCatalogue(rates, fleet, std)
+	if err != nil {
+		return err
+	}
+	work, left, err := f.work(ctx, b, fleet, std)
 	if err != nil {
 		return err
 	}
@@ -136,7 +147,7 @@ func (f *planFlags) run(ctx context.Context, std Streams) error {
 func (f *planFlags) config(now time.Time) (capacity.Config, error) {
 	cfg := capacity.DefaultConfig()
 	cfg.Max, cfg.StartUp, cfg.Spot, cfg.Budget = f.max, f.startUp, f.spot, f.budget
-	if f.slides == "" {
+	if f.slides == "" && f.server == "" {
 		return cfg, fault.Hint(fault.New(fault.Invalid, "no --slides given"), "bcc plan --slides 5000")
 	}
 	if f.deadline != "" {
@@ -152,9 +163,9 @@ func (f *planFlags) config(now time.Time) (capacity.Config, error) {
 	return cfg, cfg.Validate()
 }
 
-// readRates joins the program's rates of the network, those of the file, and those given,
-// the last of which count.
-func (f *planFlags) readRates(digest string) (capacity.Rates, error) {
+// readRates joins the program's rates of the network, those of the file, those of a server's
+// workers and those given, the last of which count.
+func (f *planFlags) readRates(digest string, fleet client.Fleet) (capacity.Rates, error) {
 	rates := capacity.DefaultRates()
 	if f.rates != "" {
 		file, err := openTable(f.rates)
@@ -168,7 +179,7 @@ func (f *planFlags) readRates(digest string) (capacity.Rates, error) {
 		}
 		rates = append(rates[:len(rates):len(rates)], own...)
 	}
-	rates = rates.Of(digest)
+	rates = append(rates.Of(digest), fleetRates(fleet)...)
 	for _, text := range f.rate {
 		name, rate, err := nameNumber("--rate", text, "c7a.2xlarge=400")
 		if err != nil {
@@ -183,7 +194,7 @@ func (f *planFlags) readRates(digest string) (capacity.Rates, error) {
 }
 
 // readCatalogue reads the types to plan with.
-func (f *planFlags) readCatalogue(rates capacity.Rates) (*capacity.Catalogue, error) {
+func (f *planFlags) readCatalogue(rates capacity.Rates, fleet client.Fleet, std Streams) (*capacity.Catalogue, error) {
 	c := capacity.DefaultCatalogue()
 	if f.catalogue != "" {
 		file, err := openTable(f.catalogue)
@@ -202,6 +213,7 @@ func (f *planFlags) readCatalogue(rates capacity.Rates) (*capacity.Catalogue, er
 		}
 		c = c.With(rates.Priced(c, name, usd))
 	}
+	unpriced(fleetRates(fleet), c, std)
 	return c.Only(f.types)
 }
 

@@ -8,13 +8,18 @@ import (
 	"strings"
 
 	"bcc/capacity"
+	"bcc/client"
 	"bcc/fault"
 	"bcc/model"
 )
 
 // work finds out what is to be done. left says which of the slides that were named could
 // not be read; they are not planned for.
-func (f *planFlags) work(ctx context.Context, b *model.Bundle, std Streams) (w capacity.Work, left error, err error) {
+func (f *planFlags) work(ctx context.Context, b *model.Bundle, fleet client.Fleet, std Streams) (w capacity.Work, left error, err error) {
+	if f.slides == "" {
+		w, err = backlog(fleet)
+		return w, nil, err
+	}
 	walk, err := f.walkOf(b)
 	if err != nil {
 		return w, nil, err
