@@ -137,6 +137,9 @@ func (w *Worker) job(ctx context.Context, l *queue.Lease, parts []queue.Lane) {
 	}
 	ctx, span := w.follow(ctx, l, t)
 	after = trace.ContextWithSpan(after, span)
+	if t.Priority == queue.Urgent {
+		defer w.urgency.begin()()
+	}
 	job := &walk{task: t, trace: telemetry.Traceparent(ctx), id: fmt.Sprintf("%x-%d", w.number, w.jobs.Add(1)), slot: ctx, parts: parts, effort: effort{share: &w.share}}
 	defer job.hands.Wait() // one may be at a shard of another slide yet
 	end, err := w.attempt(ctx, l, job)

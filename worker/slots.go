@@ -96,14 +96,13 @@ const adaptEvery = 5 * time.Second
 func (w *Worker) serve(ctx, taking context.Context, lanes []queue.Lane, place int) {
 	for taking.Err() == nil {
 		open, shut := w.gate(taking, place)
-		l, err := w.queue.Take(open, lanes...)
-		resting := open.Err() != nil
+		l, err := w.next(open, lanes)
 		shut()
 		switch {
-		case err != nil && !resting:
+		case err != nil:
 			w.log.Warn("take a job", "error", err)
 			sleep(taking, time.Second)
-		case err != nil:
+		case l == nil: // told to look anew
 		case l.Lane == queue.UrgentPart || l.Lane == queue.RoutinePart:
 			w.part(ctx, l)
 		default:

@@ -181,6 +181,7 @@ type Worker struct {
 	patches    atomic.Int64
 	away       atomic.Int64 // when the store was, the last time: nanoseconds since 1970
 	astray     atomic.Int64 // when a job of another store was met, the last time: the same
+	urgency    urgency
 	pace       pace
 	capacity   capacity
 
