@@ -38,6 +38,14 @@ func (w *Worker) State() cohort.WorkerState {
 	if time.Since(time.Unix(0, w.astray.Load())) < awayFor {
 		s.Degraded = append(s.Degraded, astrayWords)
 	}
+	if w.cfg.Room != nil {
+		switch room := w.cfg.Room(); {
+		case room == 0:
+			s.Degraded = append(s.Degraded, "memory is nearly full: nothing new is taken until there is more")
+		case room < s.Jobs:
+			s.Degraded = append(s.Degraded, "memory is tight: smaller batches and fewer slides at a time")
+		}
+	}
 	switch w.level(time.Now()) {
 	case levelOverlap:
 		s.Degraded = append(s.Degraded, "overload: patches of routine slides do not overlap")
