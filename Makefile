@@ -18,9 +18,10 @@
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
+# make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet
+.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -93,6 +94,14 @@ e2e-s3:
 e2e-acme: build
 	@bash scripts/e2e-acme.sh
 
+# Traces lie beside the checkout or where BCC_SHARED says.
+TRACES := $(or $(BCC_SHARED),../shared)/traces
+
+simulate: build
+	@bin/bcc simulate --lab small,medium,large \
+		--trace $(TRACES)/azure-llm-2023-code.csv --format azure-llm \
+		--trace $(TRACES)/azure-functions-2021-200.csv --format azure-functions
+
 oracle: setup
 	go test -tags oracle ./slide/... ./grad/...
 
@@ -106,6 +115,7 @@ e2e-kube: build
 	@bash scripts/e2e-kube.sh
 
 e2e-metrics: build
+	BCC_SLIDES=30000 go test -count 1 -v -timeout 10m -run TestTheNumberOfSeriesIsBounded ./worker
 	go test -tags e2e -v -timeout 5m -run '^TestMetrics' ./e2e
 
 e2e-clients: build
