@@ -61,8 +61,7 @@ func (p *plan) duties() []duty {
 		d := &all[i]
 		d.sure = p.cfg.Work.Sure * math.Sqrt(d.sure)
 		d.load += d.sure
-		d.reach = max(0, (1-p.cfg.Work.Slack)*d.due-p.piece(d.Largest))
-		d.plan = d.reach - p.cfg.Work.Room*max(0, d.reach-p.soonest)
+		d.reach, d.plan = p.times(d.due, d.Largest)
 	}
 	slices.SortStableFunc(all, func(a, b duty) int { return cmp.Compare(a.due, b.due) })
 	return all
@@ -98,6 +97,13 @@ func queued(lane []duty, load, variance float64) (float64, float64) {
 		lane[i].load, lane[i].sure = load, variance
 	}
 	return load, variance
+}
+
+// times returns how many of the seconds until something is wanted may be planned with,
+// by those who are there, and where workers are added. Largest is its largest slide.
+func (p *plan) times(due, largest float64) (reach, plan float64) {
+	reach = max(0, (1-p.cfg.Work.Slack)*due-p.piece(largest))
+	return reach, reach - p.cfg.Work.Room*max(0, reach-p.soonest)
 }
 
 func (p *plan) drain(urgent bool) time.Duration {

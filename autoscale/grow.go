@@ -86,15 +86,20 @@ func (p *plan) mayWait(standing map[string]int) bool {
 		if d.Urgent || d.due < (1-p.cfg.Work.Gather)*d.span {
 			return false
 		}
-		// The next decision, as late as signals are, and a start that fails where
-		// there is time for another.
-		later := 2*p.cfg.Interval.Seconds() + min(k.start, p.cfg.Work.Slack*d.span)
-		if missing > k.rate*(d.due-p.piece(d.Largest)-later-k.start) {
+		later := p.cfg.Interval.Seconds() // the next decision
+		if d.span > startsFit*k.start {
+			later += k.start // one that fails
+		}
+		if _, plan := p.times(d.due-later, d.Largest); missing > k.rate*(plan-k.start) {
 			return false
 		}
 	}
 	return true
 }
+
+// startsFit is how many start-ups have to fit in the time that work has, for one that
+// fails to be planned for.
+const startsFit = 10
 
 // next returns the cheapest kind of which there may be one more.
 func (p *plan) next() *lineup {
