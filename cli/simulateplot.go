@@ -68,7 +68,8 @@ func timeCharts(s simulation) plot.Stack {
 	}
 	below := plot.Chart{Title: "Workers that are paid for", X: plot.From0("hours", hours), Y: plot.From0("workers", workers)}
 	above.X.Max, below.X.Max = max(hours, 1e-3), max(hours, 1e-3)
-	for i, p := range s.Policies[:min(len(s.Policies), len(drawn))] {
+	for i := min(len(s.Policies), len(drawn)) - 1; i >= 0; i-- { // the first lies on top
+		p := s.Policies[i]
 		above.Items = append(above.Items, plot.Item{Colour: drawn[i].colour, Dashed: drawn[i].dashed,
 			Line: overTime(p.Series, false, func(at sim.Sample) float64 { return at.Backlog / 1000 })})
 		below.Items = append(below.Items, plot.Item{
