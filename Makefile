@@ -13,6 +13,7 @@
 # make e2e-hostile attack bcc serve with broken slides, slow and lying clients, foreign keys (two minutes)
 # make e2e-fleet  a fleet whose queue, store, workers, records and orders are not as they should be (a minute)
 # make e2e-metrics  every question of the dashboards asked of a real Prometheus over a busy fleet (a minute; make setup-promtool)
+# make e2e-autoscale  waves of slides, and autoscalers that are killed: workers of this machine come and go, nothing is lost (two minutes)
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
@@ -21,7 +22,7 @@
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet
+.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-autoscale
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -117,6 +118,9 @@ e2e-kube: build
 e2e-metrics: build
 	BCC_SLIDES=30000 go test -count 1 -v -timeout 10m -run TestTheNumberOfSeriesIsBounded ./worker
 	go test -tags e2e -v -timeout 5m -run '^TestMetrics' ./e2e
+
+e2e-autoscale: build
+	go test -tags e2e -count=1 -v -timeout 15m ./e2e/autoscale
 
 e2e-clients: build
 	@bash scripts/clients.sh
