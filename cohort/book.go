@@ -52,7 +52,7 @@ func newBook(m Manifest) *book {
 	b.cap.usd = m.CapUSD
 	for i := range b.lines {
 		b.lines[i] = line{state: Pending, planned: -1}
-		b.tally.add(b.lines[i], 1)
+		b.tally.add(b.lines[i], m.Slides[i].Bytes, 1)
 	}
 	return b
 }
@@ -75,8 +75,8 @@ func (b *book) over() bool { return b.counts.Pending+b.counts.Running == 0 }
 
 // set puts another line in place of the i-th and keeps every sum in step.
 func (b *book) set(i int, l line) {
-	b.tally.add(b.lines[i], -1)
-	b.tally.add(l, 1)
+	b.tally.add(b.lines[i], b.Slides[i].Bytes, -1)
+	b.tally.add(l, b.Slides[i].Bytes, 1)
 	b.lines[i] = l
 	delete(b.running, i)
 	if l.state == Running {
@@ -209,13 +209,15 @@ type tally struct {
 
 	sized        int // slides of which they are known
 	sum, squares float64
+	weights      weights
 
 	price func(*End) float64 // USD; nil: not known
 	usd   float64            // of spent
 }
 
-// add adds a line, or takes one away (sign -1).
-func (t *tally) add(l line, sign int) {
+// add adds a line of a slide of so many bytes (0: not known), or takes one away (sign -1).
+func (t *tally) add(l line, bytes int64, sign int) {
+	t.weights.add(l, bytes, float64(sign))
 	t.counts.Submitted += sign
 	switch l.state {
 	case Pending:

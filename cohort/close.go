@@ -54,7 +54,7 @@ func (l *Ledger) close(ctx context.Context, b *book) error {
 	c.Summary.Owner = c.Owner
 	if l.open[b.ID] == b {
 		delete(l.open, b.ID)
-		c.share = tally{sized: b.sized, sum: b.sum, squares: b.squares, spent: b.spent, usd: b.usd, counts: b.counts}
+		c.share = tally{sized: b.sized, sum: b.sum, squares: b.squares, weights: b.weights, spent: b.spent, usd: b.usd, counts: b.counts}
 		l.gone.merge(&c.share, 1)
 	}
 	l.closed[b.ID] = c

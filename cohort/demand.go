@@ -76,7 +76,6 @@ func (l *Ledger) demands(all *tally, step time.Duration) []Demand {
 		if k := float64(g.unsized); k > 0 {
 			g.Patches += k * mean
 			g.variance += each * each * (k + k*k/float64(max(n, 1)))
-			g.Largest = max(g.Largest, mean)
 		}
 		g.Deviation = math.Sqrt(g.variance)
 		list = append(list, g.Demand)
@@ -120,24 +119,26 @@ func (g *gathering) add(b *book, slides int, all *tally) {
 		}
 		return
 	}
-	if b.left > 0 {
-		for _, line := range b.lines {
-			if !line.state.Final() && line.planned >= 0 {
-				g.Largest = max(g.Largest, float64(line.planned-line.scored))
-			}
+	var bytes int64 // of the largest file
+	for i, line := range b.lines {
+		switch {
+		case line.state.Final():
+		case line.planned >= 0:
+			g.Largest = max(g.Largest, float64(line.planned-line.scored))
+		default:
+			bytes = max(bytes, b.Slides[i].Bytes)
 		}
 	}
-	if b.sized == 0 {
+	if b.unsized > 0 {
+		g.Largest = max(g.Largest, b.guess(all, bytes))
+	}
+	if b.sized == 0 && b.weights.left == 0 {
 		g.unsized += b.unsized
 		return
 	}
 	patches, deviation := b.remaining(all)
 	g.Patches += patches
 	g.variance += deviation * deviation
-	if b.unsized > 0 {
-		mean, _, _ := b.perSlide()
-		g.Largest = max(g.Largest, mean)
-	}
 }
 
 // known adds a slide that is being walked.

@@ -34,19 +34,6 @@ func (t *tally) perSlide() (mean, deviation float64, n int) {
 	return mean, deviation, n
 }
 
-// remaining returns how many patches are left and the standard deviation of that
-// guess; like is what is known of other cohorts' slides, for one of which none is.
-func (t *tally) remaining(like *tally) (patches, deviation float64) {
-	from := t
-	if t.sized == 0 {
-		from = like
-	}
-	mean, each, n := from.perSlide()
-	k := float64(t.unsized)
-	patches = float64(t.left) + k*mean
-	return patches, each * math.Sqrt(k+k*k/float64(max(n, 1)))
-}
-
 // forecast says when b ends, where the slides before it go first. Nil: nothing is
 // measured yet, or it is over.
 func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
@@ -147,6 +134,7 @@ func (t *tally) merge(o *tally, sign int) {
 	t.spent.Patches += sign * o.spent.Patches
 	t.spent.ComputeS += float64(sign) * o.spent.ComputeS
 	t.usd += float64(sign) * o.usd
+	t.weights.merge(&o.weights, float64(sign))
 	t.counts.Submitted += sign * o.counts.Submitted
 	t.counts.Pending += sign * o.counts.Pending
 	t.counts.Running += sign * o.counts.Running
