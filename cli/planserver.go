@@ -12,6 +12,9 @@ import (
 	"bcc/fault"
 )
 
+// noFleet is where no server was named.
+var noFleet client.Fleet
+
 // fleet asks the server at --server what waits and how fast its workers are; an empty
 // fleet where none was named.
 func (f *planFlags) fleet(ctx context.Context, std Streams) (fleet client.Fleet, err error) {
