@@ -86,7 +86,7 @@ func (p *plan) mayWait(standing map[string]int) bool {
 		if d.Urgent || d.due < (1-p.cfg.Work.Gather)*d.span {
 			return false
 		}
-		later := p.cfg.Interval.Seconds() // the next decision
+		later := p.cfg.Interval.Seconds() + startsVary*k.start // the next decision
 		if d.span > startsFit*k.start {
 			later += k.start // one that fails
 		}
@@ -100,6 +100,10 @@ func (p *plan) mayWait(standing map[string]int) bool {
 // startsFit is how many start-ups have to fit in the time that work has, for one that
 // fails to be planned for.
 const startsFit = 10
+
+// startsVary is the share of a start-up that it may take longer than usual: estimated,
+// from machines in clouds.
+const startsVary = 0.25
 
 // next returns the cheapest kind of which there may be one more.
 func (p *plan) next() *lineup {
@@ -142,7 +146,7 @@ func (p *plan) cover(load, t float64) bool {
 		var best *lineup
 		var most int
 		least := math.Inf(1)
-		left := p.useful() - p.count()
+		left := p.hands - p.count()
 		for _, i := range p.order {
 			k := &p.kinds[i]
 			each := k.rate * (t - k.start)
@@ -176,11 +180,17 @@ func (p *plan) reset() {
 // turnsBack reports whether more would be a reversal within a start-up's time for no
 // more than noise.
 func (p *plan) turnsBack() bool {
-	_, down := turns(p.past)
+	_, down := turns(p.lately())
 	if down.IsZero() || p.s.Now.Sub(down).Seconds() >= p.longest {
 		return false
 	}
 	return p.backlog-p.patchesAt(down) <= p.noise
+}
+
+// lately returns the records of the last start-up's time, and the one before.
+func (p *plan) lately() []Record {
+	recent := within(p.past, p.s.Now, time.Duration(p.longest*float64(time.Second)))
+	return p.past[max(len(p.past)-len(recent)-1, 0):]
 }
 
 func (p *plan) patchesAt(t time.Time) float64 {

@@ -24,6 +24,7 @@ type plan struct {
 	due     []duty
 	backlog float64 // patches
 	noise   float64 // patches that the backlog may be wrong by
+	hands   int     // workers that can have something in hand at once
 
 	readyRate float64   // patches per second of who is ready
 	coming    []arrival // of who is not, by time
@@ -78,6 +79,7 @@ func newPlan(cfg Config, s Signals, past []Record) *plan {
 		p.backlog += d.Patches
 		variance += d.Deviation * d.Deviation
 	}
+	p.hands = hands(s, cfg.Work.Sure)
 	p.noise = max(cfg.Work.Sure*math.Sqrt(variance), s.Shard)
 	p.workers()
 	if len(p.order) > 0 {
@@ -156,15 +158,14 @@ func (p *plan) count() int {
 	return n
 }
 
-// useful returns how many workers can have something in hand at once.
-func (p *plan) useful() int {
-	if p.s.Shard <= 0 {
+// hands returns how many workers can have something in hand at once.
+func hands(s Signals, sure float64) int {
+	if s.Shard <= 0 {
 		return math.MaxInt32
 	}
 	n := 0.0
-	for _, d := range p.s.Demands {
-		n += math.Ceil((d.Patches + p.cfg.Work.Sure*d.Deviation) / p.s.Shard)
-		n = max(n, 1)
+	for _, d := range s.Demands {
+		n += max(1, math.Ceil((d.Patches+sure*d.Deviation)/s.Shard))
 	}
 	return int(min(n, math.MaxInt32))
 }

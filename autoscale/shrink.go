@@ -41,7 +41,7 @@ func (p *plan) release(standing map[string]int) {
 		idle += max(k.Ready-k.Busy, 0)
 		rate += k.rate * float64(k.n)
 	}
-	idle = min(idle, max(ready(p.s.Groups)-p.useful(), 0))
+	idle = min(idle, max(ready(p.s.Groups)-p.hands, 0))
 	steady := p.inflow()
 	order := cheapest(p.s.Groups)
 	for i := len(order) - 1; i >= 0; i-- {
@@ -102,7 +102,7 @@ func (p *plan) inflowOver(seconds float64) float64 {
 // turnsDown reports whether fewer would be no reversal within a start-up's time, or one
 // for more than what the workers could have done and noise.
 func (p *plan) turnsDown() bool {
-	up, _ := turns(p.past)
+	up, _ := turns(p.lately())
 	since := p.s.Now.Sub(up).Seconds()
 	if up.IsZero() || since >= p.longest {
 		return true
@@ -143,7 +143,7 @@ func (p *plan) standing() map[string]int {
 	}
 	for _, i := range p.order {
 		k := &p.kinds[i]
-		n := min(int(math.Ceil(min(density/k.rate, 1e9))), k.Max, p.useful())
+		n := min(int(math.Ceil(min(density/k.rate, 1e9))), k.Max, p.hands)
 		asked[k.Name] = max(asked[k.Name], n)
 		density -= float64(n) * k.rate
 	}
