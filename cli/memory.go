@@ -16,6 +16,7 @@ import (
 // guard watches the memory of a process with an engine: rooms ask it whether they may
 // begin anything new, and the engine gives back what it can.
 func (e *engine) guard(log *slog.Logger, registry prometheus.Registerer) (*resources.Guard, error) {
+	leak() // nothing, but in builds for tests
 	cfg := resources.DefaultGuardConfig()
 	cfg.Relieve, cfg.Logger, cfg.Registerer = e.relieve, log, registry
 	return resources.NewGuard(cfg)

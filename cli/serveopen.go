@@ -244,6 +244,7 @@ func (s *service) readMachine() server.Machine {
 	m := server.Machine{
 		Cores: r.Cores, CPUPercent: r.CPUPercent, RSSBytes: r.RSSBytes,
 		MemoryUsed: r.MemoryUsed, MemoryTotal: r.MemoryTotal, DiskFree: r.DiskFree, DiskTotal: r.DiskTotal,
+		MemoryPercent: r.MemoryPercent(), DiskUsage: r.DiskPercent(), NetworkIn: r.NetworkIn, NetworkOut: r.NetworkOut, GPUs: r.GPUs,
 	}
 	if e := s.judge.engine; e != nil {
 		m.Devices = strings.Split(e.devices(), ",")

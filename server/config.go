@@ -18,6 +18,7 @@ import (
 	"bcc/fault"
 	"bcc/model"
 	"bcc/report"
+	"bcc/resources"
 	"bcc/slide"
 	"bcc/wsi"
 )
@@ -159,12 +160,16 @@ type Model struct {
 type Machine struct {
 	Devices     []string
 	Cores       int
-	CPUPercent  float64 // of all cores, 0 to 100
+	CPUPercent  float64 // of the container's quota or of all cores, 0 to 100
 	RSSBytes    uint64  // of this process
 	MemoryUsed  uint64  // bytes
 	MemoryTotal uint64
 	DiskFree    uint64 // bytes, where Incoming lies
 	DiskTotal   uint64
+
+	MemoryPercent, DiskUsage float64 // 0 to 100
+	NetworkIn, NetworkOut    float64 // bytes a second
+	GPUs                     []resources.GPU
 }
 
 // DefaultConfig returns the defaults.

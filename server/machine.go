@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bcc/cohort"
+	"bcc/resources"
 )
 
 type machineJSON struct {
@@ -21,12 +22,20 @@ type machineJSON struct {
 		RSS   uint64 `json:"rss_bytes"`
 		Used  uint64 `json:"used_bytes"`
 		Total uint64 `json:"total_bytes"`
+
+		Percent float64 `json:"memory_percent"`
 	} `json:"memory"`
 	Disk struct {
-		Free  uint64 `json:"free_bytes"`
-		Total uint64 `json:"total_bytes"`
+		Free  uint64  `json:"free_bytes"`
+		Total uint64  `json:"total_bytes"`
+		Usage float64 `json:"disk_usage"` // percent
 	} `json:"disk"`
-	PatchesPerS float64 `json:"patches_per_s"`
+	Network struct {
+		In  float64 `json:"in_bytes_per_s"`
+		Out float64 `json:"out_bytes_per_s"`
+	} `json:"network"`
+	GPUs        []resources.GPU `json:"gpus"`
+	PatchesPerS float64         `json:"patches_per_s"`
 	Backlog     struct {
 		Waiting int      `json:"slides_waiting"`
 		Running int      `json:"slides_running"`
@@ -59,6 +68,9 @@ func (s *Server) machine(c *call) error {
 	out.Devices, out.Cores, out.CPUPercent = some(m.Devices), m.Cores, round(m.CPUPercent, 1)
 	out.Memory.RSS, out.Memory.Used, out.Memory.Total = m.RSSBytes, m.MemoryUsed, m.MemoryTotal
 	out.Disk.Free, out.Disk.Total = m.DiskFree, m.DiskTotal
+	out.Memory.Percent, out.Disk.Usage = round(m.MemoryPercent, 1), round(m.DiskUsage, 1)
+	out.Network.In, out.Network.Out = round(m.NetworkIn, 0), round(m.NetworkOut, 0)
+	out.GPUs = some(m.GPUs)
 	l := s.cfg.Ledger.Load()
 	out.PatchesPerS = round(l.PatchesPerS, 1)
 	out.Backlog.Waiting, out.Backlog.Running, out.Backlog.Patches = l.SlidesWaiting, l.SlidesRunning, l.Patches
