@@ -176,6 +176,15 @@ func (d *Desk) Hello(w WorkerState) error {
 	return d.wire.Tell(workerTopic(topicWord(w.ID)), data)
 }
 
+// Bye tells that the worker is gone. Where the word is lost that is noticed a while later.
+func (d *Desk) Bye(id string) error {
+	data, err := json.Marshal(WorkerState{ID: id, Gone: true})
+	if err != nil {
+		return err
+	}
+	return d.wire.Tell(workerTopic(topicWord(id)), data)
+}
+
 // topicWord returns s with what may not stand in a topic left out.
 func topicWord(s string) string {
 	clean := bytes.Map(func(r rune) rune {

@@ -61,9 +61,10 @@ type WorkerState struct {
 	Host        string   `json:"host"`
 	Devices     []string `json:"devices"`
 	Runners     int      `json:"runners"`
-	Jobs        int      `json:"jobs"`     // slides it walks at once
-	Busy        int      `json:"busy"`     // slides it walks now
-	Draining    bool     `json:"draining"` // takes nothing new: it was told to end
+	Jobs        int      `json:"jobs"`           // slides it walks at once
+	Busy        int      `json:"busy"`           // slides it walks now
+	Draining    bool     `json:"draining"`       // takes nothing new: it was told to end
+	Gone        bool     `json:"gone,omitempty"` // its last word
 	PatchesPerS float64  `json:"patches_per_s"`
 	// CapacityPatchesPerS is what it scored per second of the time in which it had
 	// something to do, over the last minutes of such time: known also while it is
@@ -118,6 +119,10 @@ func (l *Ledger) hearWorker(_ string, data []byte) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if w.Gone {
+		delete(l.workers, w.ID)
+		return
+	}
 	w.Seen = time.Now()
 	if _, known := l.workers[w.ID]; known || len(l.workers) < maxWorkers {
 		l.workers[w.ID] = w

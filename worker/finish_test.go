@@ -106,4 +106,9 @@ func TestAnIdleWorkerThatIsToldToEndDoesNotWait(t *testing.T) {
 		t.Errorf("its kind is %q", k)
 	}
 	stop()
+	told := time.Now()
+	until(t, "it is not counted any more", func() bool { return len(w.ledger.Workers()) == 0 })
+	if took := time.Since(told); took > 12*time.Second { // after 15 s without a word it would be anyway
+		t.Errorf("it was gone %v later: it did not say so", took)
+	}
 }

@@ -100,8 +100,13 @@ func (w *Worker) Run(ctx context.Context) error {
 	hello, stopHello := context.WithCancel(context.WithoutCancel(ctx))
 	var greeting sync.WaitGroup
 	greeting.Go(func() { w.greet(hello, ctx.Done()) }) // also while it finishes: slides that nobody speaks of count as waiting
-	defer greeting.Wait()
-	defer stopHello()
+	defer func() {
+		stopHello()
+		greeting.Wait()
+		if err := w.desk.Bye(w.cfg.ID); err != nil {
+			w.log.Debug("say that the worker is gone", "error", err)
+		}
+	}()
 
 	<-ctx.Done()
 	select {
