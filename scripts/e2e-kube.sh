@@ -9,4 +9,4 @@ BCC_KUBE_BIN=$(bash scripts/kube-build.sh)
 keda=$(cd / && go mod download -json github.com/kedacore/keda/v2@v2.21.0 | sed -n 's|.*"Dir": "\(.*\)".*|\1|p')
 BCC_KEDA_CRD=$keda/config/crd/bases/keda.sh_scaledobjects.yaml
 export BCC_KUBE_BIN BCC_KEDA_CRD
-go test -tags e2e -count=1 -timeout 10m "${@:--v}" ./e2e/kube
+go test -tags e2e -count=1 -timeout 20m "${@:--v}" ./e2e/kube
