@@ -97,8 +97,11 @@ func TestItScales(t *testing.T) {
 func TestItEndsNoneThatIsBusy(t *testing.T) {
 	t.Parallel()
 	k := newCluster(t)
-	shrunk := 0
-	for seed := range uint64(60) {
+	target, shrunk := k.target(t), 0
+	for seed := range uint64(45) {
+		if seed%15 == 14 { // its requests a second are bounded
+			target = k.target(t)
+		}
 		r := rand.New(rand.NewPCG(6, seed))
 		name := fmt.Sprintf("d%d", seed)
 		n := 1 + r.IntN(9)
@@ -116,7 +119,7 @@ func TestItEndsNoneThatIsBusy(t *testing.T) {
 			}
 		}
 		to := r.IntN(n + 1)
-		left, err := k.target(t).Scale(t.Context(), name, to, idle)
+		left, err := target.Scale(t.Context(), name, to, idle)
 		if err != nil || left < to || left > n {
 			t.Fatalf("seed %d: left %d of %d, wanted %d: %v", seed, left, n, to, err)
 		}
@@ -128,7 +131,7 @@ func TestItEndsNoneThatIsBusy(t *testing.T) {
 			}
 		}
 	}
-	if shrunk < 40 {
+	if shrunk < 30 {
 		t.Errorf("%d pods ended in all: this test tested little", shrunk)
 	}
 }
