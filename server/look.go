@@ -6,8 +6,11 @@ import (
 	"net/http"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"bcc/cohort"
 	"bcc/report"
+	"bcc/telemetry"
 )
 
 // Looker looks at small pictures at once, in memory; nothing of it lasts.
@@ -59,7 +62,10 @@ func (s *Server) admit() error {
 
 // look answers with what the Looker says.
 func (s *Server) look(c *call, f *received, a ask) error {
-	look, err := s.cfg.Looker.Look(c.Context(), Picture{f.data(), f.sha256, f.name, a.parameters})
+	ctx, span := s.spans.Start(c.Context(), "look")
+	look, err := s.cfg.Looker.Look(ctx, Picture{f.data(), f.sha256, f.name, a.parameters})
+	span.SetAttributes(attribute.Int("bcc.patches", look.Result.Tissue.Patches), attribute.Bool("bcc.cached", look.Cached))
+	telemetry.EndSpan(span, err)
 	if err != nil {
 		if _, full := errors.AsType[*Full](err); full {
 			s.metrics.refused.WithLabelValues("looker").Inc()

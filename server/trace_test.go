@@ -26,6 +26,7 @@ func TestARequestForWorkGoesOnInItsClientsTrace(t *testing.T) {
 	s.post(t, "/cohorts", "application/json", `{"slides": []}`, "Traceparent", "Miller").wants(t, 400, "0 slides")
 	s.get(t, "/cohorts/"+id).wants(t, 200)
 	s.get(t, "/livez").wants(t, 200)
+	s.predict(t, patchPicture(t), "Miller.png", nil, named...).wants(t, 200)
 	s.stop()
 	<-s.ended
 
@@ -40,7 +41,7 @@ func TestARequestForWorkGoesOnInItsClientsTrace(t *testing.T) {
 			t.Errorf("%s failed: %s: only what the server is to blame for does", span.Name, span.Status.Description)
 		}
 	}
-	want := "POST /slides true true, submit true false, POST /cohorts true true, POST /cohorts false true"
+	want := "POST /slides true true, submit true false, POST /cohorts true true, POST /cohorts false true, look true false, POST /predict true true"
 	if strings.Join(got, ", ") != want {
 		t.Errorf("spans %v,\nwant  %v", got, want)
 	}
