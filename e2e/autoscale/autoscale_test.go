@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	most = 3                 // workers that there may be
-	long = 100 * time.Second // on a machine that does much else
+	most = 3               // workers that there may be
+	long = 4 * time.Minute // on a machine that does much else
 )
 
 func TestAutoscale(t *testing.T) {
@@ -23,7 +23,7 @@ func TestAutoscale(t *testing.T) {
 	first := h.autoscaler(t, "first")
 	first.says(t, "msg=leads")
 	t.Log("a wave of routine slides")
-	h.submit(t, "wave-1", "routine", 20)
+	h.submit(t, "wave-1", "routine", 14)
 	w.until(t, "several workers are at work", func(n int) bool { return n >= 2 })
 
 	t.Log("the autoscaler is killed; another on the same folder finds its workers, a third stands by")
@@ -42,7 +42,7 @@ func TestAutoscale(t *testing.T) {
 
 	t.Log("slides come one by one while the fleet shrinks: one may reach a worker in the moment in which it is ended")
 	h.wait(t)
-	for i := range 10 {
+	for i := range 6 {
 		h.submit(t, fmt.Sprint("one-", i), "routine", 1)
 		time.Sleep(700 * time.Millisecond)
 	}
@@ -53,7 +53,7 @@ func TestAutoscale(t *testing.T) {
 	}
 
 	t.Log("a wave of urgent slides; the leader is killed, who stood by goes on")
-	h.submit(t, "wave-2", "urgent", 16)
+	h.submit(t, "wave-2", "urgent", 12)
 	w.until(t, "several workers are at work", func(n int) bool { return n >= 2 })
 	second.kill(t)
 	third.says(t, "msg=leads")

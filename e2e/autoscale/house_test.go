@@ -37,7 +37,7 @@ func begin(t *testing.T, dir, name string, args ...string) *part {
 	defer out.Close()
 	p.cmd = exec.Command(binary(t), args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = out, out, dir
-	p.cmd.Env = append(os.Environ(), "BCC_QUEUE_TOKEN=open-sesame", "BCC_DEVICE=cpu")
+	p.cmd.Env = append(os.Environ(), "BCC_QUEUE_TOKEN=open-sesame", "BCC_DEVICE=cpu", "BCC_CALIBRATE=off")
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that is killed takes it along
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func binary(t *testing.T) string {
 func run(t *testing.T, args ...string) []byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), binary(t), args...)
-	cmd.Env = append(os.Environ(), "BCC_DEVICE=cpu")
+	cmd.Env = append(os.Environ(), "BCC_DEVICE=cpu", "BCC_CALIBRATE=off")
 	out, err := cmd.Output()
 	if err != nil {
 		text := []byte{}

@@ -3,6 +3,7 @@
 package autoscale
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"bcc/blob"
 )
 
 // picture is what a slide shows, and what bcc detect says of its patches. A slide is a
@@ -123,22 +126,34 @@ func (h *house) check(t *testing.T) {
 	if done != h.slides {
 		t.Errorf("%d slides are done, %d were submitted", done, h.slides)
 	}
-	ends, _ := filepath.Glob(filepath.Join(h.store, "cohorts", "*", "ends", "*"))
-	for _, path := range ends {
-		data, err := os.ReadFile(path)
+	store, err := blob.Folder(h.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ends := 0
+	for info, err := range store.List(t.Context(), "cohorts/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(info.Key, "/ends/") {
+			continue
+		}
+		ends++
+		data, err := blob.Read(t.Context(), store, info.Key, 1<<20)
 		if err != nil {
 			t.Fatal(err)
 		}
 		var e struct{ Attempts int }
-		if err := json.Unmarshal(data, &e); err != nil {
-			t.Fatal(err)
+		if err := json.NewDecoder(bytes.NewReader(data)).Decode(&e); err != nil { // a checksum stands behind it
+			t.Fatalf("%s: %v", data, err)
 		}
 		if e.Attempts != 1 {
 			t.Errorf("a slide took %d attempts: a worker was ended that had it", e.Attempts)
 		}
 	}
-	if len(ends) != h.slides {
-		t.Errorf("%d ends in the store, want %d", len(ends), h.slides)
+	if ends != h.slides {
+		t.Errorf("%d ends in the store, want %d", ends, h.slides)
 	}
 	h.checkQueue(t)
 }
