@@ -293,8 +293,7 @@ func (l *Loop) scale(ctx context.Context, o *Outcome, idle map[string][]string) 
 			rest := k.refuse(o.At, l.cfg.Interval, l.cfg.Patience)
 			err = wrap(err, "scale %s to %d", kind, n)
 			o.Err = errors.Join(o.Err, err)
-			l.cfg.Logger.Warn("the target does not follow; it is tried again", "kind", kind, "wanted", n,
-				"fault", fault.Of(err).String(), "again_in", rest, "error", err)
+			l.cfg.Logger.Warn("the target does not follow; it is tried again", append([]any{"kind", kind, "wanted", n, "again_in", rest}, told(err)...)...)
 			continue
 		}
 		k.refused = 0
@@ -313,8 +312,17 @@ func (l *Loop) publish(ctx context.Context, o *Outcome) {
 	if err != nil && ctx.Err() == nil {
 		l.metrics.failed("publish")
 		o.Err = errors.Join(o.Err, wrap(err, "tell what is wanted"))
-		l.cfg.Logger.Warn("nobody was told what is wanted", "fault", fault.Of(err).String(), "error", err)
+		l.cfg.Logger.Warn("nobody was told what is wanted", told(err)...)
 	}
+}
+
+// told is an error as it is logged, with what can be done about it.
+func told(err error) []any {
+	attrs := []any{"fault", fault.Of(err).String(), "error", err}
+	if hint := fault.HintOf(err); hint != "" {
+		attrs = append(attrs, "hint", hint)
+	}
+	return attrs
 }
 
 // say logs a round: at the level where the number or the trouble is new, else for
@@ -322,7 +330,7 @@ func (l *Loop) publish(ctx context.Context, o *Outcome) {
 func (l *Loop) say(o *Outcome, level slog.Level, message string, err error) {
 	attrs := []any{"policy", l.cfg.Policy.Name(), "wanted", total(o.Decision.Wanted), "reason", o.Decision.Reason, "leading", o.Leading, "dry_run", l.cfg.DryRun}
 	if err != nil {
-		attrs = append(attrs, "fault", fault.Of(err).String(), "error", err)
+		attrs = append(attrs, told(err)...)
 	}
 	said := fmt.Sprint(message, o.Decision.Wanted, o.Leading, fault.Of(err))
 	if said == l.said {
