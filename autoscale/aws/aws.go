@@ -179,8 +179,11 @@ func (g group) missing() int { return max(g.desired-len(g.serving)-g.starting, 0
 func (g group) among(ids []string, n int) []string {
 	var some []string
 	for _, id := range ids {
+		if len(some) >= n {
+			break
+		}
 		serves := slices.ContainsFunc(g.serving, func(i instance) bool { return i.id == id })
-		if len(some) < n && serves && !slices.Contains(some, id) {
+		if serves && !slices.Contains(some, id) {
 			some = append(some, id)
 		}
 	}
