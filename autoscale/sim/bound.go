@@ -110,36 +110,17 @@ func sum(s []float64) {
 	}
 }
 
-// suffices reports whether so many workers, always there, are enough.
-func (t *tube) suffices(n float64) bool {
-	var done float64
-	for k := range t.due {
-		if k >= t.lag {
-			done = min(done+n, t.arrived[k])
-		}
-		if done < t.due[k]-1e-9 {
-			return false
-		}
-	}
-	return true
-}
-
 // peak is how many workers there must be at some moment.
 func (t *tube) peak() int {
+	whole := stretch{0, len(t.due)}
 	low, high := 0, t.most
 	for low < high {
 		mid := (low + high) / 2
-		if t.suffices(float64(mid)) {
+		if t.suffices(whole, float64(mid)) {
 			high = mid
 		} else {
 			low = mid + 1
 		}
 	}
 	return low
-}
-
-// usd bounds the cost.
-func (t *tube) usd(b Bound) float64 {
-	k := t.cfg.Kinds[0]
-	return b.Hours * k.USDPerHour
 }

@@ -192,6 +192,9 @@ func TestSearchWithFewerRowsNeverFindsMore(t *testing.T) {
 			}
 			before = got
 		}
+		if peaks := tube.byPeaks(); peaks > float64(before)+1 { // a grain is given away by the search, a fraction of a worker by the peaks
+			t.Fatalf("%.2f worker-slots by peaks, %d are enough", peaks, before)
+		}
 		if float64(before)+1 < tube.work {
 			t.Fatalf("%d worker-slots for %.2f of work", before, tube.work)
 		}
@@ -202,13 +205,16 @@ func TestNoPolicyThatIsNeverLateBeatsTheBound(t *testing.T) {
 	t.Parallel()
 	from := rand.New(rand.NewPCG(4, 1))
 	inTime := 0
-	for _, made := range []string{"single", "tiny", "bursts", "tight", "heavy", "spikes", "urgent-only", "far"} {
+	for i, made := range []string{"single", "tiny", "bursts", "tight", "heavy", "spikes", "urgent-only", "far"} {
 		jobs, err := MadeOf(made, from.Uint64())
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg := DefaultConfig()
 		cfg.Kinds[0].Min = from.IntN(2)
+		if i%2 == 0 {
+			cfg.Kinds = append(cfg.Kinds, autoscale.Kind{Name: "slow", PatchesPerS: 30, USDPerHour: 0.09, StartUp: 45 * time.Second, Max: 1 + from.IntN(5)})
+		}
 		bound := BoundOf(cfg, jobs)
 		for _, name := range autoscale.Names() {
 			policy, err := autoscale.New(name, autoscale.DefaultConfig())
@@ -229,9 +235,34 @@ func TestNoPolicyThatIsNeverLateBeatsTheBound(t *testing.T) {
 			if f.Hours < bound.Hours-1e-9 {
 				t.Errorf("%s, %s: never late with %.4f worker-hours, the bound is %.4f", made, name, f.Hours, bound.Hours)
 			}
+			if f.USD < bound.USD-1e-9 {
+				t.Errorf("%s, %s: never late for %.4f USD, the bound is %.4f", made, name, f.USD, bound.USD)
+			}
 		}
 	}
 	if inTime < 8 {
 		t.Errorf("only %d runs were never late: nothing was tried", inTime)
+	}
+}
+
+func TestALargeFleetIsBoundByItsPeaks(t *testing.T) {
+	t.Parallel()
+	// 2,000 worker-hours each, wanted within half an hour, nine hours apart.
+	var jobs []Job
+	for _, at := range []time.Duration{time.Hour, 10 * time.Hour} {
+		for range 1000 {
+			jobs = append(jobs, Job{Arrival: at, Deadline: at + 30*time.Minute, Patches: 720_000})
+		}
+	}
+	cfg := DefaultConfig()
+	b := BoundOf(cfg, jobs)
+	if want := 4000 + 2*4000*cfg.Kinds[0].StartUp.Hours(); b.Exact || b.Hours < 0.999*want || b.Hours > want {
+		t.Errorf("bound %+v, want just below %.1f worker-hours", b, want)
+	}
+	cfg.Kinds[0].USDPerHour = 2
+	cfg.Kinds = append(cfg.Kinds, autoscale.Kind{Name: "cheap", PatchesPerS: 10, USDPerHour: 0.1, Max: 50})
+	b = BoundOf(cfg, jobs)
+	if scored := 4000 * 3600 * 100.0; b.USD >= scored/100/3600*2 || b.USD < (scored-50*10*3600*11)/100/3600*2 {
+		t.Errorf("bound %+v: fifty cheap ones can do a little of it", b)
 	}
 }

@@ -17,12 +17,12 @@ type Lab struct {
 	Seed     uint64
 }
 
-// Labs are laboratories by size: about 160, 1,100, 11,000 and 700,000 slides on a weekday.
+// Labs are laboratories by size: about 350, 1,800, 18,000 and 410,000 slides on a weekday.
 var Labs = map[string]Lab{
 	"small":  {Scanners: 1, Theatres: 1},
 	"medium": {Scanners: 4, Theatres: 2},
 	"large":  {Scanners: 40, Theatres: 12},
-	"centre": {Scanners: 2600, Theatres: 300}, // a country's archive being scanned
+	"centre": {Scanners: 900, Theatres: 120}, // a country's archive being scanned
 }
 
 // How a laboratory works.

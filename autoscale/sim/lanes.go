@@ -5,12 +5,12 @@ import "time"
 // job is a Job on its way.
 type job struct {
 	Job
-	due     time.Duration
-	guess   float64 // of its patches, shown until it is begun
-	ahead   int     // patches that nobody took yet
-	left    int     // patches that are not scored
-	begun   bool
-	arrived bool
+	due   time.Duration
+	guess float64 // of its patches, shown until it is begun
+	ahead int     // patches that nobody took yet
+	left  int     // patches that are not scored
+	begun bool
+	in    *demand
 }
 
 // lanes is the queue: urgent work first, in a lane the oldest first. What was handed
@@ -62,7 +62,10 @@ func (l *lanes) take() (p piece, ok bool) {
 	}
 	for i := range l.lane {
 		if p, ok = l.lane[i].take(l.shard); ok {
-			p.of.begun = true
+			if !p.of.begun {
+				p.of.begun = true
+				p.of.in.begin(p.of)
+			}
 			l.patches -= p.patches
 			return p, true
 		}

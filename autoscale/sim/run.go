@@ -210,14 +210,15 @@ func (r *run) happen(e event) {
 func (r *run) arrive() {
 	j := r.jobs[r.arrived]
 	r.arrived++
-	r.lanes.put(j)
 	r.open.add(j)
+	r.lanes.put(j)
 	r.wake()
 }
 
 // scored counts a shard, and ends its job where it was the last.
 func (r *run) scored(p piece) {
 	p.of.left -= p.patches
+	p.of.in.scored(p.of, p.patches)
 	if p.of.left == 0 {
 		r.todo--
 		r.tell.ended(p.of, r.now)

@@ -24,9 +24,17 @@ type demandKey struct {
 	since    int64 // minutes, of those without a deadline
 }
 
+// demand sums its jobs up as they go on: there may be hundreds of thousands.
 type demand struct {
-	key  demandKey
-	jobs []*job // those that ended are dropped when it is looked at
+	key      demandKey
+	jobs     []*job // in the order of arrival, those before first ended
+	first    int
+	open     int
+	begun    float64 // patches left of those that are begun
+	waiting  float64 // guessed, of the others
+	squares  float64 // sum of the squares of these guesses
+	deadline time.Duration
+	largest  float64 // of all that were ever in it
 }
 
 func (d *demands) add(j *job) {
@@ -41,18 +49,39 @@ func (d *demands) add(j *job) {
 	}
 	g := d.of[key]
 	if g == nil {
-		g = &demand{key: key}
+		g = &demand{key: key, deadline: never}
 		d.of[key] = g
 	}
+	j.in = g
 	g.jobs = append(g.jobs, j)
+	g.open++
+	g.waiting += j.guess
+	g.squares += j.guess * j.guess
+	g.deadline = min(g.deadline, j.Deadline)
+	g.largest = max(g.largest, j.guess)
+}
+
+// begin notes that a job was looked at: what it holds is known now.
+func (g *demand) begin(j *job) {
+	g.waiting -= j.guess
+	g.squares -= j.guess * j.guess
+	g.begun += float64(j.left)
+	g.largest = max(g.largest, float64(j.left))
+}
+
+// scored notes patches of a job that are done.
+func (g *demand) scored(j *job, patches int) {
+	g.begun -= float64(patches)
+	if j.left == 0 {
+		g.open--
+	}
 }
 
 // look returns all demands: urgent ones first, by deadline, what has none last, oldest first.
 func (d *demands) look(guess float64) []autoscale.Demand {
-	var keys []demandKey
+	keys := make([]demandKey, 0, len(d.of))
 	for key, g := range d.of {
-		g.jobs = slices.DeleteFunc(g.jobs, func(j *job) bool { return j.left == 0 })
-		if len(g.jobs) == 0 {
+		if g.open == 0 {
 			delete(d.of, key)
 			continue
 		}
@@ -79,24 +108,32 @@ func compareKeys(a, b demandKey) int {
 	return cmp.Compare(a.since, b.since)
 }
 
+// fewJobs are looked at one by one for the largest; of more, the largest that was ever
+// in the demand will do.
+const fewJobs = 50
+
 func (g *demand) look(guess float64) autoscale.Demand {
-	d := autoscale.Demand{Urgent: !g.key.routine, Slides: len(g.jobs), Since: Epoch.Add(g.jobs[0].Arrival)}
-	var variance float64
-	deadline := never
-	for _, j := range g.jobs {
-		left := float64(j.left)
-		if !j.begun {
-			left = j.guess
-			variance += guess * guess * left * left
+	for g.jobs[g.first].left == 0 {
+		g.jobs[g.first] = nil
+		g.first++
+	}
+	d := autoscale.Demand{
+		Urgent: !g.key.routine, Slides: g.open, Since: Epoch.Add(g.jobs[g.first].Arrival),
+		Patches: max(g.begun+g.waiting, 0), Deviation: guess * math.Sqrt(max(g.squares, 0)), Largest: g.largest,
+	}
+	if rest := g.jobs[g.first:]; len(rest) <= fewJobs {
+		d.Largest = 0
+		for _, j := range rest {
+			if left := float64(j.left); j.begun {
+				d.Largest = max(d.Largest, left)
+			} else {
+				d.Largest = max(d.Largest, j.guess)
+			}
 		}
-		d.Patches += left
-		d.Largest = max(d.Largest, left)
-		deadline = min(deadline, j.Deadline)
 	}
 	if g.key.deadline >= 0 {
-		d.Deadline = Epoch.Add(deadline)
+		d.Deadline = Epoch.Add(g.deadline)
 	}
-	d.Deviation = math.Sqrt(variance)
 	return d
 }
 
