@@ -59,6 +59,36 @@ func TestAClusterLosesItsLeader(t *testing.T) {
 	}
 }
 
+func TestAClusterThatLosesAServerHasOneWhoLeads(t *testing.T) {
+	t.Parallel()
+	cluster := startCluster(t)
+	url := addresses(cluster)
+	a, b := stand(t, open(t, queue.Config{URL: url}), "a"), stand(t, open(t, queue.Config{URL: url}), "b")
+	neverTwo(t, a, b)
+	until(t, "somebody leads", func() bool { return a.Leads() || b.Leads() })
+	for _, s := range cluster {
+		if s.JetStreamIsStreamLeader("$G", "BCC_LEAD") {
+			stopServer(s)
+			break
+		}
+	}
+	until(t, "one leads for three terms", func() bool {
+		for _, l := range []standing{a, b} {
+			ctx, cancel, leads := l.While(t.Context())
+			defer cancel()
+			if !leads {
+				continue
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(3 * term):
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // What a fleet waits for on three servers, all of whose disks are one here.
 func BenchmarkOnACluster(b *testing.B) {
 	cfg := queue.Config{URL: addresses(startCluster(b))}
