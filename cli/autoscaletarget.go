@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"strconv"
 	"time"
 
@@ -134,6 +135,9 @@ func (f *autoscaleFlags) openLocal(k autoscale.Kind, log *slog.Logger) (*local.T
 		return nil, nil, err
 	}
 	lock := func() (func(), error) {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fault.Hint(fault.New(fault.Unavailable, "--dir: %w", err), "name a folder that can be written")
+		}
 		unlock, err := disk.Lock(dir)
 		if errors.Is(err, disk.ErrLocked) {
 			return nil, fault.Hint(fault.New(fault.Busy, "--dir %s: another bcc autoscale has it", f.local.dir),

@@ -97,17 +97,14 @@ type Target struct {
 
 var _ autoscale.Target = (*Target)(nil)
 
-// New finds the workers that an earlier autoscaler left. Unsupported: this system has
-// no processes as they are needed here.
+// New finds the workers that an earlier autoscaler left, and writes nothing.
+// Unsupported: this system has no processes as they are needed here.
 func New(cfg Config) (*Target, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	t := &Target{cfg: cfg, log: cfg.Logger, children: map[int]record{}}
 	if err := supported(); err != nil {
-		return nil, err
-	}
-	if err := makeDir(cfg.Dir); err != nil {
 		return nil, err
 	}
 	all, err := t.look()
@@ -161,6 +158,9 @@ func (t *Target) Scale(ctx context.Context, kind string, n int, idle []string) (
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err := makeDir(t.cfg.Dir); err != nil {
+		return 0, err
+	}
 	if t.cfg.Lock != nil {
 		unlock, err := t.cfg.Lock()
 		if err != nil {
