@@ -72,7 +72,8 @@ func startPlane(t *testing.T) *plane {
 		return r.StatusCode == http.StatusOK
 	})
 	p.start(t, "kube-controller-manager", "--kubeconfig", p.config, "--authentication-kubeconfig", p.config, "--authorization-kubeconfig", p.config, "--leader-elect=false", "--secure-port", "0",
-		"--controllers", "deployment-controller,replicaset-controller,garbage-collector-controller,serviceaccount-controller", "--service-account-private-key-file", key)
+		"--controllers", "deployment-controller,replicaset-controller,garbage-collector-controller,serviceaccount-controller,horizontal-pod-autoscaler-controller",
+		"--horizontal-pod-autoscaler-sync-period", "1s", "--service-account-private-key-file", key)
 	p.must(t, http.MethodPost, "/api/v1/namespaces", map[string]any{"metadata": map[string]any{"name": namespace}}, nil)
 	return p
 }
@@ -84,6 +85,7 @@ func (p *plane) start(t *testing.T, name string, args ...string) {
 	said := new(tail)
 	cmd := exec.Command(filepath.Join(p.bin, name), args...)
 	cmd.Stdout, cmd.Stderr = said, said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that is killed takes it along
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

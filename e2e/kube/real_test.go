@@ -56,6 +56,7 @@ func begin(t *testing.T, dir, name string, args ...string) *program {
 	p.cmd = exec.Command(binary(t), args...)
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = out, out, dir
 	p.cmd.Env = append(os.Environ(), "BCC_QUEUE_TOKEN=open-sesame", "BCC_DEVICE=cpu")
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a test that is killed takes it along
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
