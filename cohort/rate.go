@@ -20,7 +20,17 @@ type meter struct {
 	buckets [rateBuckets]bucket
 	last    time.Time
 	busy    bool // since last
+
+	// Until the first patches of a stretch of work come in, slides are fetched, opened
+	// and surveyed: a second or more that does not come again. What was counted up to
+	// then counts only where the stretch is short: of a slide alone it is a part.
+	cold  bool
+	start bucket        // up to the first patches, them included
+	warm  time.Duration // after them
 }
+
+// coldLeast is how long a stretch of work has to go on for its beginning not to count.
+const coldLeast = 5 * time.Second
 
 type bucket struct {
 	number  int64 // which rateBucket since 1970
@@ -41,7 +51,22 @@ func (m *meter) at(now time.Time) *bucket {
 // tick says whether anything runs from now on.
 func (m *meter) tick(now time.Time, busy bool) {
 	if m.busy && now.After(m.last) {
-		m.at(now).busy += min(now.Sub(m.last), rateBucket)
+		took := min(now.Sub(m.last), rateBucket)
+		if m.cold {
+			m.start.busy += took
+		} else {
+			m.at(now).busy += took
+			m.warm += took
+		}
+	}
+	switch {
+	case busy && !m.busy:
+		m.cold, m.start, m.warm = true, bucket{}, 0
+	case m.busy && !busy && m.warm < coldLeast:
+		b := m.at(now)
+		b.busy += m.start.busy
+		b.patches += m.start.patches
+		m.start = bucket{}
 	}
 	m.last, m.busy = now, busy
 }
@@ -49,6 +74,10 @@ func (m *meter) tick(now time.Time, busy bool) {
 // scored says that so many more patches are through.
 func (m *meter) scored(now time.Time, patches int) {
 	m.tick(now, m.busy)
+	if m.busy && m.cold {
+		m.cold, m.start.patches = false, patches
+		return
+	}
 	m.at(now).patches += patches
 }
 
