@@ -47,6 +47,7 @@ type ForecastTold struct {
 	Ratio     float64 `json:"ratio"`           // of FinishS to the truth
 	Remaining float64 `json:"remaining_ratio"` // of what was said to remain to what did
 	Holds     bool    `json:"holds"`           // the truth lies between low and high
+	Patches   float64 `json:"patches_ratio"`   // of the patches that were guessed to be to what they were
 	CostUSD   float64 `json:"usd"`
 	CostRatio float64 `json:"usd_ratio"`
 	CostHolds bool    `json:"usd_holds"`
@@ -143,13 +144,13 @@ func (f Forecast) follow(ctx context.Context, ask *fleet.Client, order fleet.Ord
 	}
 	out.TruthS, out.CostUSD, out.Patches = time.Since(begun).Seconds(), *c.Cost.USD, c.Patches.Done
 	for i := range out.Told {
-		out.Told[i].judge(out.TruthS, out.CostUSD)
+		out.Told[i].judge(out.TruthS, out.CostUSD, float64(out.Patches))
 	}
 	return nil
 }
 
 func toldBy(c fleet.Cohort, share, at float64) ForecastTold {
-	t := ForecastTold{Share: share, AtS: at, FinishS: at + c.Forecast.RemainingS, LowS: at + c.Forecast.LowS, HighS: at + c.Forecast.HighS}
+	t := ForecastTold{Share: share, AtS: at, FinishS: at + c.Forecast.RemainingS, LowS: at + c.Forecast.LowS, HighS: at + c.Forecast.HighS, Patches: float64(c.Forecast.Cost.Patches)}
 	if usd := c.Forecast.Cost.USD; usd != nil {
 		t.CostUSD = *usd
 	}
@@ -160,7 +161,8 @@ func toldBy(c fleet.Cohort, share, at float64) ForecastTold {
 }
 
 // judge holds it against the truth.
-func (t *ForecastTold) judge(truthS, truthUSD float64) {
+func (t *ForecastTold) judge(truthS, truthUSD, patches float64) {
+	t.Patches /= patches
 	t.Ratio, t.CostRatio = t.FinishS/truthS, t.CostUSD/truthUSD
 	t.Remaining = (t.FinishS - t.AtS) / (truthS - t.AtS)
 	t.Holds = t.LowS <= truthS && truthS <= t.HighS
