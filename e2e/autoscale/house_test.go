@@ -13,9 +13,12 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
 )
 
 // part is a command that runs on.
@@ -133,6 +136,9 @@ type house struct {
 	base, queue           string // URLs
 	pictures              []picture
 	server                *part
+	conn                  *nats.Conn // to the queue
+
+	begun, back atomic.Int64 // slides that workers began, and handed back after that
 
 	mu      sync.Mutex
 	slides  int
@@ -158,6 +164,7 @@ func newHouse(t *testing.T) *house {
 		t.Fatalf("%v; the server says %s", err, text)
 	}
 	h.base, h.queue = "http://"+strings.TrimSpace(string(address)), string(found[1])
+	h.join(t)
 	t.Cleanup(func() { // they outlive autoscalers, and should not outlive a test that failed
 		for _, pid := range h.workers(t) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -158,44 +160,78 @@ func (h *house) check(t *testing.T) {
 	h.checkQueue(t)
 }
 
-// checkQueue looks whether a job was given twice, or handed back: both would be a walk
-// that was interrupted.
-func (h *house) checkQueue(t *testing.T) {
+// join joins the queue and counts, from now on, what workers tell of slides: that one
+// is begun, and that one was begun and waits again.
+func (h *house) join(t *testing.T) {
 	t.Helper()
 	conn, err := nats.Connect(h.queue, nats.Token("open-sesame"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	js, err := jetstream.New(conn)
+	t.Cleanup(conn.Close)
+	h.conn = conn
+	for word, n := range map[string]*atomic.Int64{"begun": &h.begun, "back": &h.back} {
+		if _, err := conn.Subscribe("bcc.tell.cohort.*."+word, func(*nats.Msg) { n.Add(1) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkQueue looks whether a slide was begun twice, or given up: a walk that was
+// interrupted. A job may be handed back that reached a worker which had just been asked
+// to end, and had not begun it.
+func (h *house) checkQueue(t *testing.T) {
+	t.Helper()
+	js, err := jetstream.New(h.conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	put, given := uint64(0), uint64(0)
+	put, given, back := uint64(0), uint64(0), uint64(0)
 	for name := range js.StreamNames(t.Context()).Name() {
 		s, err := js.Stream(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		state := s.CachedInfo().State
+		info, err := s.Info(t.Context(), jetstream.WithSubjectFilter("bcc.returned.>"))
+		if err != nil {
+			t.Fatal(err)
+		}
 		switch {
-		case name == "BCC_RETURNED" && state.LastSeq > 0:
-			t.Errorf("jobs were handed back %d times", state.LastSeq)
-		case strings.HasPrefix(name, "BCC_ROUTINE_") || strings.HasPrefix(name, "BCC_URGENT_"):
-			if strings.HasSuffix(name, "_PART") {
-				continue // hints; nobody has to take them
+		case name == "BCC_RETURNED": // bcc.returned.ROW.NUMBER.ID
+			for subject := range info.State.Subjects {
+				if strings.Contains(subject, "part.") {
+					continue
+				}
+				m, err := s.GetLastMsgForSubject(t.Context(), subject)
+				if err != nil {
+					t.Fatal(err)
+				}
+				times, err := strconv.ParseUint(string(m.Data), 10, 64)
+				if err != nil {
+					t.Fatal(err)
+				}
+				back += times
 			}
+		case strings.HasSuffix(name, "_PART"): // hints; nobody has to take them
+		case strings.HasPrefix(name, "BCC_ROUTINE_") || strings.HasPrefix(name, "BCC_URGENT_"):
 			c, err := s.Consumer(t.Context(), "workers")
 			if err != nil {
 				t.Fatal(err)
 			}
-			put += state.LastSeq
+			put += info.State.LastSeq
 			given += c.CachedInfo().Delivered.Consumer
 		}
 	}
-	if put != uint64(h.slides) || given != put {
-		t.Errorf("%d slides were put on the queue %d times and given out %d times", h.slides, put, given)
+	if put != uint64(h.slides) || given != put+back {
+		t.Errorf("%d slides were put on the queue %d times and given out %d times, of which %d were handed back unbegun", h.slides, put, given, back)
 	}
+	if begun, again := h.begun.Load(), h.back.Load(); begun != int64(h.slides) || again != 0 {
+		t.Errorf("%d slides were begun %d times and %d of them handed back: a walk was interrupted", h.slides, begun, again)
+	}
+	t.Logf("%d jobs reached a worker in the moment in which it was ended, and went to another", back)
 }
 
 func (h *house) text(t *testing.T, path string) string {
