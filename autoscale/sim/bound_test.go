@@ -205,7 +205,7 @@ func TestNoPolicyThatIsNeverLateBeatsTheBound(t *testing.T) {
 	t.Parallel()
 	from := rand.New(rand.NewPCG(4, 1))
 	inTime := 0
-	for i, made := range []string{"single", "tiny", "bursts", "tight", "heavy", "spikes", "urgent-only", "far"} {
+	for i, made := range []string{"single", "tiny", "bursts", "tight", "sparse", "urgent-only", "long-on-off", "far"} {
 		jobs, err := MadeOf(made, from.Uint64())
 		if err != nil {
 			t.Fatal(err)

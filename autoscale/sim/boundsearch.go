@@ -5,8 +5,12 @@ import (
 	"slices"
 )
 
-// searchCells bounds the work of a search: about a second.
-const searchCells = 400e6
+// searchCells bounds the work of a search, two seconds; fineCells that of one in finer
+// grains than a worker-slot, which large fleets gain little from.
+const (
+	searchCells = 400e6
+	fineCells   = 50e6
+)
 
 // search finds the least that has to be paid, in worker-slots, over every whole number
 // of workers in every slot, by dynamic programming over (slot, workers, backlog).
@@ -31,7 +35,7 @@ func (t *tube) affordable(rows int) int {
 		for k := range t.due {
 			cells += float64(rows+1) * ((t.arrived[k]-t.due[k])*float64(grains) + 2)
 		}
-		if cells <= searchCells {
+		if cells <= fineCells || grains == 1 && cells <= searchCells {
 			return grains
 		}
 	}
@@ -170,7 +174,6 @@ func fill(s []int32, v int32) {
 // shift writes from, moved by so many grains of backlog and dearer by paid, to to. What
 // would fall below no backlog has none; what is over the end of to is late.
 func shift(to, from []int32, by int, paid int32) {
-	fill(to, unreachable)
 	first := max(0, -by) // the first that does not fall below
 	if first > 0 {
 		none := int32(unreachable)
@@ -179,9 +182,18 @@ func shift(to, from []int32, by int, paid int32) {
 		}
 		to[0] = min(none+paid, unreachable)
 		first++
+	} else {
+		fill(to[:min(by, len(to))], unreachable)
 	}
 	last := min(len(from)-1, len(to)-1-by)
-	for b := first; b <= last; b++ {
-		to[b+by] = min(from[b]+paid, unreachable)
+	if last < first {
+		fill(to[min(first+by, len(to)):], unreachable)
+		return
 	}
+	from = from[first : last+1]
+	moved := to[first+by:][:len(from)]
+	for b, c := range from {
+		moved[b] = min(c+paid, unreachable)
+	}
+	fill(to[last+by+1:], unreachable)
 }
