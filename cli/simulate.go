@@ -149,7 +149,7 @@ func (f *simulateFlags) run(ctx context.Context, std Streams) error {
 	}
 	tw := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	if !f.json {
-		fmt.Fprintln(tw, "TRACE\tPOLICY\tMISSES\tP50\tP99\tHOURS\tUSD\tREVERSALS\tSTARTS\tPEAK\tBUSY\tBOUND\tRATIO\t")
+		fmt.Fprintln(tw, "TRACE\tPOLICY\tMISSES\tP50\tP99\tHOURS\tUSD\tREVERSALS\tSTARTS\tPEAK\tBUSY\tBOUND\tRATIO\tUSD RATIO\t")
 	}
 	for _, load := range loads {
 		s, err := f.simulate(ctx, load, policies)
@@ -310,9 +310,17 @@ func (s simulation) print(w io.Writer) {
 		rows = append(slices.Clone(rows), *s.Plan)
 	}
 	for _, p := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t%d\t%.0f%%\t%.2f\t%.3f\t\n", s.Trace, p.Policy, p.Misses,
-			briefly(p.P50), briefly(p.P99), p.Hours, p.USD, p.Reversals, p.Starts, p.Peak, 100*p.Busy, s.Bound.Hours, p.RatioHours)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t%d\t%.0f%%\t%.2f\t%.3f\t%s\t\n", s.Trace, p.Policy, p.Misses,
+			briefly(p.P50), briefly(p.P99), p.Hours, p.USD, p.Reversals, p.Starts, p.Peak, 100*p.Busy, s.Bound.Hours, p.RatioHours, ratioOrNone(p.RatioUSD))
 	}
+}
+
+// ratioOrNone has no number where a price is not known.
+func ratioOrNone(r float64) string {
+	if r == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.3f", r)
 }
 
 func briefly(seconds float64) string {
