@@ -175,7 +175,7 @@ func flag(t *testing.T, c corev1.Container, name string) time.Duration {
 	return 0
 }
 
-// The Role is what the six requests need. That they need no more, make e2e-kube shows.
+// The Role is what the five requests need. That they need no more, make e2e-kube shows.
 func TestTheRoleGivesNoMoreThanIsAsked(t *testing.T) {
 	t.Parallel()
 	role := only[*rbacv1.Role](t, "autoscaler.yaml")
