@@ -27,6 +27,7 @@ type autoscaleFlags struct {
 	min, max int
 
 	interval, drain, urgent, keep time.Duration
+	gather                        float64
 	dryRun, once, json            bool
 
 	queue    string
@@ -92,6 +93,7 @@ func (f *autoscaleFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.drain, "drain", d.Drain, "how soon routine work without a deadline is wanted")
 	fs.DurationVar(&f.urgent, "urgent-drain", d.UrgentDrain, "how soon urgent work without a deadline is wanted")
 	fs.DurationVar(&f.keep, "keep", d.Work.Keep, "how long workers are kept without work after some came that was wanted sooner than one starts (policy work)")
+	fs.Float64Var(&f.gather, "gather", d.Work.Gather, "share of its time that routine work, too little to be worth a start, waits for more (policy work); 0: nothing waits")
 	fs.DurationVar(&f.interval, "interval", d.Interval, "time between decisions")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, of each policy, and do nothing")
 	fs.BoolVar(&f.once, "once", false, "decide once and end")
