@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -56,17 +57,15 @@ func newTube(cfg Config, jobs []Job) *tube {
 	}
 	t.most = int(math.Ceil(capacity / t.rate))
 	t.lag = int(startUp / cfg.Interval)
-	slots := 0
-	for _, j := range jobs {
-		slots = max(slots, t.slotOf(t.soonest(j))+1)
-	}
+	dues := t.dues(jobs)
+	slots := t.slotOf(slices.Max(dues)) + 1
 	t.arrived, t.due = make([]float64, slots), make([]float64, slots)
 	perSlot := t.rate * cfg.Interval.Seconds()
-	for _, j := range jobs {
+	for i, j := range jobs {
 		w := float64(j.Patches) / perSlot
 		t.work += w
 		t.arrived[int(j.Arrival/cfg.Interval)] += w
-		t.due[t.slotOf(t.soonest(j))] += w
+		t.due[t.slotOf(dues[i])] += w
 	}
 	sum(t.arrived)
 	sum(t.due)
@@ -77,6 +76,31 @@ func newTube(cfg Config, jobs []Job) *tube {
 // slotOf is the slot by whose end something due at that time must be done. One that is
 // due at a decision belongs to the slot before.
 func (t *tube) slotOf(at time.Duration) int { return max(int((at-1)/t.cfg.Interval), 0) }
+
+// dues returns when each job has to be done: when it is due, or, since a lane is worked
+// off in its order, when anything that came into it later is due. The last shard of the
+// earlier one may still be in hand then.
+func (t *tube) dues(jobs []Job) []time.Duration {
+	var inHand time.Duration
+	for _, k := range t.cfg.Kinds {
+		inHand = max(inHand, time.Duration(float64(t.cfg.Shard)/k.PatchesPerS*float64(time.Second)))
+	}
+	dues := make([]time.Duration, len(jobs))
+	later := [2]time.Duration{never, never}
+	for i := len(jobs) - 1; i >= 0; i-- {
+		lane := 0
+		if jobs[i].Urgent {
+			lane = 1
+		}
+		own := t.soonest(jobs[i])
+		dues[i] = own
+		if later[lane] < own-inHand {
+			dues[i] = max(later[lane]+inHand, jobs[i].Arrival)
+		}
+		later[lane] = min(later[lane], own)
+	}
+	return dues
+}
 
 // soonest is when a job is due, or, where nobody can be as fast, when its first shard
 // can be done.

@@ -26,7 +26,7 @@ func tiny(from *rand.Rand) (Config, []Job) {
 }
 
 // inTime reports whether workers, of which n[k] work from decision k to the next, can
-// end every job when it is due: the earliest due first, as liquid.
+// end every job when it is due: the first come first, as liquid.
 func inTime(cfg Config, jobs []Job, from time.Duration, n []int) bool {
 	left := make([]float64, len(jobs))
 	moments := []time.Duration{}
@@ -50,7 +50,7 @@ func inTime(cfg Config, jobs []Job, from time.Duration, n []int) bool {
 		for can > 1e-9 {
 			next := -1
 			for x, j := range jobs {
-				if left[x] > 1e-9 && j.Arrival <= at && (next < 0 || cfg.due(j) < cfg.due(jobs[next])) {
+				if left[x] > 1e-9 && j.Arrival <= at && next < 0 {
 					next = x
 				}
 			}
