@@ -100,6 +100,9 @@ func listCohorts(ctx context.Context, c *client.Client, asJSON bool, std Streams
 		if one.Priority == "urgent" && !one.Over() {
 			state += ", urgent"
 		}
+		if one.Held {
+			state += ", held at its cap"
+		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", one.ID, shorten(printable(one.Name), 30), one.Submitted.Local().Format("2006-01-02 15:04"),
 			state, n.Submitted, n.Done, n.Failed, n.Quarantined, n.Cancelled, leftOf(one))
 	}
