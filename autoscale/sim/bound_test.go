@@ -266,3 +266,22 @@ func TestALargeFleetIsBoundByItsPeaks(t *testing.T) {
 		t.Errorf("bound %+v: fifty cheap ones can do a little of it", b)
 	}
 }
+
+func TestThePlanShowsThatTheBoundIsNear(t *testing.T) {
+	t.Parallel()
+	for _, made := range []string{"tiny", "bursts", "burst-deadlines"} {
+		jobs, err := MadeOf(made, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultConfig()
+		bound := BoundOf(cfg, jobs)
+		plan, ok, err := PlanOf(t.Context(), cfg, jobs)
+		if err != nil || !ok {
+			t.Fatalf("%s: no plan: %v", made, err)
+		}
+		if plan.Misses > 0 || plan.Hours < bound.Hours-1e-9 || plan.Hours > 1.05*bound.Hours {
+			t.Errorf("%s: planned %.3f worker-hours with %d late, the bound is %.3f", made, plan.Hours, plan.Misses, bound.Hours)
+		}
+	}
+}

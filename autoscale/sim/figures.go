@@ -37,22 +37,20 @@ type Sample struct {
 	Ready   int
 	Present int // ready or starting
 	Wanted  int
-	Reason  string
 }
 
 // figures collects.
 type figures struct {
-	inSystem   []time.Duration
-	misses     int
-	unended    int
-	latest     time.Duration
-	series     []Sample
-	direction  int // of the last change of the number wanted
-	wanted     int
-	changes    int
-	reversals  int
-	peak       int
-	lastReason string
+	inSystem  []time.Duration
+	misses    int
+	unended   int
+	latest    time.Duration
+	series    []Sample
+	direction int // of the last change of the number wanted
+	wanted    int
+	changes   int
+	reversals int
+	peak      int
 }
 
 func (f *figures) ended(j *job, now time.Duration) {
@@ -87,7 +85,7 @@ func (f *figures) decided(r *run, wanted int, reason string) {
 		}
 	}
 	f.wanted = wanted
-	s := Sample{At: r.now, Backlog: float64(r.lanes.patches), Wanted: wanted, Reason: reason}
+	s := Sample{At: r.now, Backlog: float64(r.lanes.patches), Wanted: wanted}
 	for k := range r.pools {
 		p := &r.pools[k]
 		s.Ready += len(p.idle) + p.busy

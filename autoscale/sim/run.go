@@ -75,8 +75,13 @@ func checkJobs(cfg Config, jobs []Job) error {
 			return fault.New(fault.Invalid, "job %d: %d patches, from %v to %v", i+1, j.Patches, j.Arrival, j.Deadline)
 		}
 	}
-	if h := horizon(cfg, jobs); h > maxHorizon {
+	h := horizon(cfg, jobs)
+	if h > maxHorizon {
 		return fault.New(fault.Invalid, "the trace ends after %.0f days; at most %.0f can be simulated", h.Hours()/24, maxHorizon.Hours()/24)
+	}
+	if h/cfg.Interval > maxDecisions {
+		return fault.Hint(fault.New(fault.Invalid, "%d decisions in %.0f days; at most %d can be simulated", h/cfg.Interval, h.Hours()/24, maxDecisions),
+			"decide less often, or cut the trace")
 	}
 	return nil
 }

@@ -233,6 +233,7 @@ func TestItRefusesWhatMakesNoSense(t *testing.T) {
 		{"no patches", []Job{{}}, func(*Config) {}},
 		{"backwards", []Job{{Arrival: 2, Patches: 1}, {Arrival: 1, Patches: 1}}, func(*Config) {}},
 		{"too long", []Job{{Patches: 1, Deadline: 401 * 24 * time.Hour}}, func(*Config) {}},
+		{"too many decisions", []Job{{Patches: 1, Deadline: 399 * 24 * time.Hour}}, func(c *Config) { c.Interval, c.Delay = time.Second, 0 }},
 		{"no kinds", ok, func(c *Config) { c.Kinds = nil }},
 		{"the same kind twice", ok, func(c *Config) { c.Kinds = append(c.Kinds, c.Kinds[0]) }},
 		{"max 0", ok, func(c *Config) { c.Kinds[0].Max = 0 }},

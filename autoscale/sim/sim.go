@@ -12,10 +12,13 @@
 //	sim.go         the rules
 //	run.go         the clock: what happens next
 //	pool.go        workers: start, take, finish, fail, are taken away
+//	events.go      what will happen to workers, by time
 //	lanes.go       work that waits, as the queue hands it out
 //	signals.go     what a policy sees
 //	figures.go     what is told of a run
-//	bound.go       what no schedule can do without (DESIGN.md has the proofs)
+//	bound.go       what no schedule can do without (DESIGN.md has the proofs), by
+//	               search (boundsearch.go) or by peaks (boundpeaks.go)
+//	plan.go        what somebody could do who knew the trace
 //
 // It reads no clock, and the same seed gives the same run.
 package sim
@@ -73,9 +76,10 @@ func DefaultConfig() Config {
 
 // Limits of a run, so that a mistaken number ends in a sentence and not in a full memory.
 const (
-	maxWorkers = 100_000
-	maxHorizon = 400 * 24 * time.Hour
-	maxKinds   = 16
+	maxWorkers   = 100_000
+	maxHorizon   = 400 * 24 * time.Hour
+	maxDecisions = 5_000_000
+	maxKinds     = 16
 )
 
 // Validate returns every problem at once.
@@ -86,7 +90,6 @@ func (c Config) Validate() error {
 		bad("%d kinds of workers: 1 to %d can be simulated", len(c.Kinds), maxKinds)
 	}
 	seen := map[string]bool{}
-	total := 0
 	for _, k := range c.Kinds {
 		if k.Name == "" || seen[k.Name] {
 			bad("kind %q: each needs a name of its own", k.Name)
@@ -101,13 +104,9 @@ func (c Config) Validate() error {
 		if k.StartUp < 0 || k.StartUp > 24*time.Hour {
 			bad("kind %s: a start-up of %v; 0 to 24h", k.Name, k.StartUp)
 		}
-		if k.Min < 0 || k.Max < 1 || k.Min > k.Max {
-			bad("kind %s: between %d and %d workers; min at least 0, max at least 1 and not below min", k.Name, k.Min, k.Max)
+		if k.Min < 0 || k.Max < max(k.Min, 1) || k.Max > maxWorkers {
+			bad("kind %s: between %d and %d workers; min at least 0, max 1 to %d and not below min", k.Name, k.Min, k.Max, maxWorkers)
 		}
-		total += min(k.Max, maxWorkers)
-	}
-	if total < 1 && len(errs) == 0 {
-		bad("no worker is allowed")
 	}
 	for _, d := range []struct {
 		name     string

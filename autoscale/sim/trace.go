@@ -146,7 +146,7 @@ func unreadable(err error) error {
 	if bad, ok := errors.AsType[*csv.ParseError](err); ok {
 		return fault.Hint(fault.New(fault.Invalid, "line %d: %w", bad.Line, bad.Err), "mend or remove the line")
 	}
-	return fmt.Errorf("read: %w", err)
+	return fault.New(fault.Unavailable, "read: %w", err)
 }
 
 func broken(line int, format string, args ...any) error {
