@@ -238,6 +238,23 @@ func TestACapThatMakesNoSenseIsRefused(t *testing.T) {
 	}
 }
 
+func TestWhatIsTriedAgainHasTheCapWhereThereAreStillPrices(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	m := submitCapped(t, l, 1, usd(3))
+	if err := w.end(t, d, cohort.End{State: cohort.Failed, Problem: &cohort.Problem{Message: "m"}}); err != nil {
+		t.Fatal(err)
+	}
+	over(t, w, m.ID)
+	if again, err := l.Retry(t.Context(), m.ID); err != nil || again.CapUSD == nil || *again.CapUSD != 3 {
+		t.Errorf("%v, %v", again.CapUSD, err)
+	}
+	if again, err := w.ledger(t).Retry(t.Context(), m.ID); err != nil || again.CapUSD != nil {
+		t.Errorf("without prices: %v, %v", again.CapUSD, err)
+	}
+}
+
 func TestADamagedCapLeavesTheOneBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -10,7 +10,7 @@ import (
 
 // Retry submits a new cohort of those slides of another that ended in one of the
 // states: Failed, Quarantined, Cancelled; none given: Failed and Quarantined. Owner,
-// name and priority are the same, RetryOf names the other; its deadline is not taken
+// name, priority and cap are the same, RetryOf names the other; its deadline is not taken
 // over. NotFound: there is no such cohort. Invalid: none of its slides ended so.
 func (l *Ledger) Retry(ctx context.Context, id string, states ...State) (Manifest, error) {
 	if len(states) == 0 {
@@ -28,8 +28,11 @@ func (l *Ledger) Retry(ctx context.Context, id string, states ...State) (Manifes
 	if err := l.catchUp(ctx, b); err != nil {
 		return Manifest{}, err
 	}
-	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, Model: b.Model, RetryOf: id, CapUSD: b.cap.usd}
+	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, Model: b.Model, RetryOf: id}
 	l.mu.Lock()
+	if l.cfg.prices() { // else nobody could try again what had a cap once
+		m.CapUSD = b.cap.usd
+	}
 	for i, line := range b.lines {
 		if slices.Contains(states, line.state) {
 			m.Slides = append(m.Slides, b.Slides[i])
