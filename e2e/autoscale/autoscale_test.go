@@ -20,19 +20,19 @@ func TestAutoscale(t *testing.T) {
 	h := newHouse(t)
 	w := h.watch(t)
 
-	first := h.autoscaler(t, "first")
+	first := h.autoscaler(t, "first", 0)
 	first.says(t, "msg=leads")
 	t.Log("a wave of routine slides")
-	h.submit(t, "wave-1", "routine", 14)
+	h.submit(t, "wave-1", "routine", h.wave)
 	w.until(t, "several workers are at work", func(n int) bool { return n >= 2 })
 
 	t.Log("the autoscaler is killed; another on the same folder finds its workers, a third stands by")
 	first.kill(t)
 	before := h.workers(t)
-	second := h.autoscaler(t, "second")
+	second := h.autoscaler(t, "second", 0)
 	second.says(t, "workers found")
 	second.says(t, "msg=leads")
-	third := h.autoscaler(t, "third")
+	third := h.autoscaler(t, "third", 0)
 	third.says(t, "msg=autoscaler")
 	for id := range before {
 		if now, ok := h.workers(t)[id]; ok && now != before[id] {
@@ -53,7 +53,7 @@ func TestAutoscale(t *testing.T) {
 	}
 
 	t.Log("a wave of urgent slides; the leader is killed, who stood by goes on")
-	h.submit(t, "wave-2", "urgent", 12)
+	h.submit(t, "wave-2", "urgent", h.wave)
 	w.until(t, "several workers are at work", func(n int) bool { return n >= 2 })
 	second.kill(t)
 	third.says(t, "msg=leads")
@@ -61,6 +61,13 @@ func TestAutoscale(t *testing.T) {
 	w.until(t, "no worker is left", func(n int) bool { return n == 0 })
 	if code := third.end(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("the autoscaler ended with %d", code)
+	}
+
+	t.Log("workers end with their autoscaler where that is asked for")
+	last := h.autoscaler(t, "last", 1, "--stop-workers")
+	w.until(t, "a worker is there for nothing", func(n int) bool { return n == 1 })
+	if code := last.end(t, syscall.SIGTERM); code != 0 || len(h.workers(t)) != 0 {
+		t.Errorf("the autoscaler ended with %d and left %d workers", code, len(h.workers(t)))
 	}
 
 	w.stop()

@@ -135,6 +135,7 @@ type house struct {
 	dir, net, store, kept string // kept: what is known of the workers
 	base, queue           string // URLs
 	pictures              []picture
+	wave                  int // slides
 	server                *part
 	conn                  *nats.Conn // to the queue
 
@@ -182,11 +183,14 @@ func newHouse(t *testing.T) *house {
 
 // autoscaler starts one; all look after the same workers. The worker's start-up is said
 // to be short and work is wanted soon, so that a minute holds a day.
-func (h *house) autoscaler(t *testing.T, name string) *part {
+func (h *house) autoscaler(t *testing.T, name string, least int, more ...string) *part {
 	t.Helper()
-	return begin(t, h.dir, name, "autoscale", "--server", h.base, "--target", "local", "--dir", h.kept,
-		"--kind", fmt.Sprintf("name=here,start=3s,min=0,max=%d", most), "--drain", "12s", "--urgent-drain", "10s", "--keep", "3s", "--interval", "1s", "--finish", "2m",
-		"--queue", h.queue, "--lease", "3s", "--", "--queue", h.queue, "--store", h.store, "--model", h.net, "--jobs", "1")
+	args := []string{
+		"autoscale", "--server", h.base, "--target", "local", "--dir", h.kept, "--kind", fmt.Sprintf("name=here,start=3s,min=%d,max=%d", least, most),
+		"--drain", "12s", "--urgent-drain", "10s", "--keep", "3s", "--gather", "0", "--interval", "1s", "--finish", "2m", "--queue", h.queue, "--lease", "3s",
+	}
+	args = append(append(args, more...), "--", "--queue", h.queue, "--store", h.store, "--model", h.net, "--jobs", "1")
+	return begin(t, h.dir, name, args...)
 }
 
 // workers are the processes that were started and not asked to end, by their IDs.

@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -31,6 +33,8 @@ func (h *house) draw(t *testing.T) {
 	t.Helper()
 	dir, quiet := filepath.Join(h.dir, "pictures"), filepath.Join(h.dir, "quiet")
 	run(t, "synth", "--out", dir, "--count", "3", "--bcc", "0.5", "--seed", "50", "--size", "4000x4000")
+	patches, begun := 0, time.Now()
+	t.Setenv("GOMAXPROCS", fmt.Sprint(max(runtime.NumCPU()/most, 1))) // as a worker has it
 	for i := range 3 {
 		path := filepath.Join(dir, fmt.Sprintf("synth-%05d.tif", i))
 		run(t, "detect", "--model", h.net, "--out", quiet, path)
@@ -38,12 +42,19 @@ func (h *house) draw(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		patches, err := os.ReadFile(filepath.Join(quiet, filepath.Base(path), "patches.csv"))
-		if err != nil || strings.Count(string(patches), "\n") < 50 {
-			t.Fatalf("picture %d has %d patches, %v", i, strings.Count(string(patches), "\n"), err)
+		said, err := os.ReadFile(filepath.Join(quiet, filepath.Base(path), "patches.csv"))
+		n := strings.Count(string(said), "\n")
+		if err != nil || n < 50 {
+			t.Fatalf("picture %d has %d patches, %v", i, n, err)
 		}
-		h.pictures = append(h.pictures, picture{file, string(patches)})
+		patches += n
+		h.pictures = append(h.pictures, picture{file, string(said)})
 	}
+	// On any machine a wave keeps one worker busy for longer than work may wait.
+	each := time.Since(begun) / time.Duration(len(h.pictures))
+	h.wave = max(int(30*time.Second/each), 10)
+	t.Logf("a picture has %d patches and takes a worker's cores %.1f s; a wave is %d slides", patches/len(h.pictures), each.Seconds(), h.wave)
+	t.Setenv("GOMAXPROCS", "")
 }
 
 // submit submits so many slides that nobody has seen before. The picture stands in the
