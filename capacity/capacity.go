@@ -14,7 +14,7 @@
 //	choose.go     the frontier, and what is advised
 package capacity
 
-//go:generate sh -c "go run ./generate > catalogue.csv"
+//go:generate sh -c "go run ./generate > catalogue.new && mv catalogue.new catalogue.csv"
 
 // Type is a kind of machine that can be had.
 type Type struct {
