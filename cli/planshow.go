@@ -39,7 +39,7 @@ func showPlan(w io.Writer, asJSON bool, p *capacity.Plan, cfg capacity.Config, b
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%s\t%s to %s\t%s\t%s to %s\t%s\t%s\n", mark, o, o.Speed.PatchesPerS,
 			capacity.Words(o.Finish.Mid), capacity.Words(o.Finish.Low), capacity.Words(o.Finish.High),
-			usd(o.USD.Mid), usd(o.USD.Low), usd(o.USD.High), usd(o.USD.Mid/float64(p.Work.Slides)), rate)
+			dollars(o.USD.Mid), dollars(o.USD.Low), dollars(o.USD.High), dollars(o.USD.Mid/float64(p.Work.Slides)), rate)
 	}
 	if err := tw.Flush(); err != nil {
 		return unwritten(err)
@@ -89,17 +89,6 @@ func leftOutWords(left []capacity.LeftOut) (lines []string) {
 	return lines
 }
 
-// usd writes a sum with cents, small ones with two figures.
-func usd(v float64) string {
-	switch {
-	case v == 0 || v >= 0.995:
-		return fmt.Sprintf("$%.2f", v)
-	case v < 1e-6:
-		return "under $0.000001"
-	}
-	return fmt.Sprintf("$%.*f", max(2, 1-int(math.Floor(math.Log10(v)))), v)
-}
-
 func plusMinus(deviation float64) string {
 	if deviation == 0 {
 		return "exact"
@@ -144,12 +133,12 @@ type optionObject struct {
 	Rate         string    `json:"rate"`          // measured, estimated or given
 	Basis        string    `json:"rate_basis"`
 	Finish       time.Time `json:"finish"`
-	FinishS      float64   `json:"finish_s"`
-	FinishLowS   float64   `json:"finish_low_s"`
-	FinishHighS  float64   `json:"finish_high_s"`
+	RemainingS   float64   `json:"remaining_s"` // this and what follows in the words of a cohort's forecast
+	LowS         float64   `json:"low_s"`
+	HighS        float64   `json:"high_s"`
 	USD          float64   `json:"usd"`
-	USDLow       float64   `json:"usd_low"`
-	USDHigh      float64   `json:"usd_high"`
+	CostLowUSD   float64   `json:"cost_low_usd"`
+	CostHighUSD  float64   `json:"cost_high_usd"`
 	MachineHours float64   `json:"machine_hours"`
 	USDPerHour   float64   `json:"usd_per_hour"` // of each
 	PriceSource  string    `json:"price_source,omitempty"`
@@ -168,9 +157,9 @@ func planJSON(p *capacity.Plan, cfg capacity.Config, b *model.Bundle) planObject
 		}
 		return optionObject{
 			Type: o.Type.Name, Machines: o.N, PatchesPerS: o.Speed.PatchesPerS, Rate: kind, Basis: o.Speed.Basis,
-			Finish:  now.Add(o.Finish.Mid).Truncate(time.Second),
-			FinishS: o.Finish.Mid.Seconds(), FinishLowS: o.Finish.Low.Seconds(), FinishHighS: o.Finish.High.Seconds(),
-			USD: o.USD.Mid, USDLow: o.USD.Low, USDHigh: o.USD.High, MachineHours: o.Hours,
+			Finish:     now.Add(o.Finish.Mid).Truncate(time.Second),
+			RemainingS: o.Finish.Mid.Seconds(), LowS: o.Finish.Low.Seconds(), HighS: o.Finish.High.Seconds(),
+			USD: o.USD.Mid, CostLowUSD: o.USD.Low, CostHighUSD: o.USD.High, MachineHours: o.Hours,
 			USDPerHour: p.Price(o.Type), PriceSource: o.Type.Source, PriceDate: o.Type.Date,
 		}
 	}
