@@ -7,6 +7,15 @@
 // one before. A Loop asks, decides and hands the number to a Target.
 //
 //	autoscale.go  the words
+//	config.go     what policies go by; New
+//	cpu.go        the scaling guide's rule
+//	target.go     Kubernetes' rule
+//	work.go       the default: what is to be done by when
+//	  duty.go       what lies before each deadline
+//	  plan.go       who can do how much until then
+//	  grow.go       more, and which kind; shrink.go fewer
+//	loop.go       asks, decides, acts; merge.go what target and fleet say together
+//	record.go     what was decided before
 //
 // autoscale/local, kube and aws move the number; autoscale/sim replays traces.
 package autoscale

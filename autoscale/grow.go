@@ -65,8 +65,8 @@ func (p *plan) short() *duty {
 	return nil
 }
 
-// mayWait reports whether what is missing is routine work, too little to be worth a
-// start, that one worker does in time even if it is wanted later. Each slide that comes
+// mayWait reports whether what is missing is work that may, too little to be worth a
+// start, and that one worker does in time even if it is wanted later. Each slide that comes
 // meanwhile saves a start of its own.
 //
 // Somebody may wait for such work. But when it is wanted was said, by a deadline or by
@@ -74,7 +74,7 @@ func (p *plan) short() *duty {
 // worker at once, and so does any work while there is none that can wait.
 func (p *plan) mayWait(standing map[string]int) bool {
 	k := p.next()
-	if k == nil || total(standing) > 0 || p.cfg.Work.Gather == 0 || p.backlog >= float64(p.before+1)*p.cfg.Work.Worth*k.start*k.rate {
+	if k == nil || total(standing) > 0 || p.backlog >= float64(p.before+1)*p.cfg.Work.Worth*k.start*k.rate {
 		return false
 	}
 	for i := range p.due {
@@ -83,7 +83,11 @@ func (p *plan) mayWait(standing map[string]int) bool {
 		if missing <= 0 {
 			continue
 		}
-		if d.Urgent || d.due < (1-p.cfg.Work.Gather)*d.span {
+		share := p.cfg.Work.Gather
+		if d.Urgent {
+			share = p.cfg.Work.GatherUrgent
+		}
+		if share == 0 || d.due < (1-share)*d.span {
 			return false
 		}
 		later := p.cfg.Interval.Seconds() + startsVary*k.start // the next decision

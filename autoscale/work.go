@@ -21,6 +21,9 @@ type Work struct {
 	// to be worth a start, may wait for more; default 1: as long as the deadline allows.
 	// 0: nothing waits.
 	Gather float64
+	// GatherUrgent is the same share for urgent work, default 0: it starts a worker at
+	// once, for somebody waits for it.
+	GatherUrgent float64
 	// Worth is how many start-ups' time of work are worth a start without waiting any
 	// longer, default 20: then the start is a twentieth of the cost.
 	Worth float64
@@ -39,6 +42,7 @@ func (w Work) check(p *problems) {
 	p.number("work: room", w.Room, 0, 0.9)
 	p.number("work: sure by deviations", w.Sure, 0, 10)
 	p.number("work: gather", w.Gather, 0, 1)
+	p.number("work: gather urgent work", w.GatherUrgent, 0, 1)
 	p.number("work: start-ups a start is worth", w.Worth, 0, 1e6)
 	p.between("work: keep", w.Keep, 0, 24*time.Hour)
 }
