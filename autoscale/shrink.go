@@ -50,6 +50,9 @@ func (p *plan) release(standing map[string]int) {
 		if k.rate > 0 {
 			n = min(n, max(int(math.Ceil((rate-steady)/k.rate)), 0))
 		}
+		if n == 0 {
+			continue // who is lost while there is work is replaced
+		}
 		idle -= n
 		to := min(k.n, max(k.Present()-n, k.Min, standing[k.Name]))
 		rate -= k.rate * float64(k.n-to)

@@ -99,6 +99,20 @@ func TestWorkSendsAwayWhoIsIdleAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestWorkReplacesWhoIsLostWhileThereIsWork(t *testing.T) {
+	t.Parallel()
+	five := map[string]int{"c7i": 5}
+	past := rounds(20, Record{Patches: 1e6, Present: five, Asked: map[string]int{}, Wanted: five})
+	s := Signals{Groups: []Group{fleet(4, 4)}, Demands: []Demand{lot(800, 0, false, time.Time{})}}
+	if d, _ := decide(t, s, past...); d.Wanted["c7i"] != 5 {
+		t.Errorf("%d wanted after one of five crashed, want 5: %s", d.Wanted["c7i"], d.Reason)
+	}
+	s = Signals{Groups: []Group{fleet(4, 3)}, Demands: []Demand{lot(1, 0, false, time.Time{})}}
+	if d, _ := decide(t, s, past...); d.Wanted["c7i"] != 3 {
+		t.Errorf("%d wanted after one of five crashed and another has nothing to do, want 3: %s", d.Wanted["c7i"], d.Reason)
+	}
+}
+
 // rounds makes records of past rounds, the last a decision ago.
 func rounds(n int, each Record) []Record {
 	past := make([]Record, n)
