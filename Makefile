@@ -14,6 +14,7 @@
 # make e2e-fleet  a fleet whose queue, store, workers, records and orders are not as they should be (a minute)
 # make e2e-metrics  every question of the dashboards asked of a real Prometheus over a busy fleet (a minute; make setup-promtool)
 # make e2e-autoscale  waves of slides, and autoscalers that are killed: workers of this machine come and go, nothing is lost (two minutes)
+# make e2e-memory  the largest slides, and a worker that leaks, in control groups of little memory (a minute and a half, root)
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
@@ -23,7 +24,7 @@
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-autoscale e2e-memory
+.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-memory
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -125,6 +126,9 @@ e2e-autoscale: build
 
 e2e-memory: build
 	go test -tags e2e -v -count=1 -timeout 10m -run '^TestGigabyte' ./e2e
+
+e2e-memory: build
+	go test -tags e2e -v -count 1 -timeout 10m -run '^TestMemory(OfAGigabyte|ThatLeaks)' ./e2e
 
 e2e-clients: build
 	@bash scripts/clients.sh
