@@ -141,7 +141,9 @@ func questions(t *testing.T) map[string]string {
 	short := strings.NewReplacer("$__rate_interval", "5s", `instance="$instance"`, `job="bcc-server"`)
 	all := map[string]string{}
 	var rules struct {
-		Groups []struct{ Rules []struct{ Alert, Expr string } }
+		Groups []struct {
+			Rules []struct{ Alert, Expr string }
+		}
 	}
 	text, err := os.ReadFile("../deploy/prometheus/rules.yml")
 	if err == nil {

@@ -59,7 +59,7 @@ func TestWorkersAndLookersOfAProcessShareTheirMetrics(t *testing.T) {
 		"bcc_slides_total": 2, "bcc_patches_total": 3 * 72, "bcc_looks_total": 1, "bcc_look_seconds": 1,
 		"bcc_result_cache_total": 3, "bcc_slide_seconds": 2, "bcc_step_seconds": 6, "bcc_slides_walking": 0,
 		"bcc_decode_seconds": 3 * 72,
-		"bcc_slide_score": 2, "bcc_predictions_total": 3, "bcc_reference_slides": 0,
+		"bcc_slide_score":    2, "bcc_predictions_total": 3, "bcc_reference_slides": 0,
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
