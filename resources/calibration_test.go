@@ -23,8 +23,8 @@ func TestACalibrationFindsWhatIsClearlyFaster(t *testing.T) {
 	}{
 		"nothing":            {nil, 0, at{2, 8}},
 		"a larger batch":     {map[at]float64{{8, 8}: 140}, 0, at{8, 8}},
-		"hardly faster":      {map[at]float64{{8, 8}: 104}, 0, at{2, 8}},
-		"half the runners":   {map[at]float64{{2, 4}: 120}, 0, at{2, 4}},
+		"hardly faster":      {map[at]float64{{8, 8}: 120}, 0, at{2, 8}},
+		"half the runners":   {map[at]float64{{2, 4}: 130}, 0, at{2, 4}},
 		"both":               {map[at]float64{{4, 8}: 120, {4, 4}: 150}, 0, at{4, 4}},
 		"one at a time":      {map[at]float64{{1, 8}: 130}, 0, at{1, 8}},
 		"no time to be sure": {map[at]float64{{8, 8}: 140}, 600 * time.Millisecond, at{2, 8}},
