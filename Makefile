@@ -20,11 +20,10 @@
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
-# make e2e-memory  the largest slides in 1 GiB of a control group, and a leak (minutes; as root)
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-memory
+.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -123,9 +122,6 @@ e2e-metrics: build
 
 e2e-autoscale: build
 	go test -tags e2e -count=1 -v -timeout 15m ./e2e/autoscale
-
-e2e-memory: build
-	go test -tags e2e -v -count=1 -timeout 10m -run '^TestGigabyte' ./e2e
 
 e2e-memory: build
 	go test -tags e2e -v -count 1 -timeout 10m -run '^TestMemory(OfAGigabyte|ThatLeaks)' ./e2e
