@@ -40,22 +40,32 @@ func (l *looking) list(ctx context.Context, named string) error {
 	return err
 }
 
-// area returns the area of the slide in µm².
-func (l *looking) area(it detect.Item) (um2 float64, err error) {
-	f, err := os.Open(it.Path)
+// opened opens a slide's file and tells its bytes.
+func opened(path string) (f *os.File, size int64, err error) {
+	f, err = os.Open(path)
 	if err != nil {
-		return 0, fault.New(fault.NotFound, "%w", err)
+		return nil, 0, fault.New(fault.NotFound, "%w", err)
 	}
-	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return 0, fault.New(fault.Unavailable, "%w", err)
+		f.Close()
+		return nil, 0, fault.New(fault.Unavailable, "%w", err)
 	}
+	return f, info.Size(), nil
+}
+
+// area returns the area of the slide in µm².
+func (l *looking) area(it detect.Item) (um2 float64, err error) {
+	f, size, err := opened(it.Path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
 	cfg := l.walk.Slide
 	if it.MPP.Valid() {
 		cfg.MPP = it.MPP
 	}
-	s, err := slide.Open(f, info.Size(), cfg)
+	s, err := slide.Open(f, size, cfg)
 	if err != nil {
 		return 0, err
 	}
@@ -64,8 +74,8 @@ func (l *looking) area(it detect.Item) (um2 float64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	size := s.Levels()[0].Size
-	return float64(size.W) * mpp.X * float64(size.H) * mpp.Y, nil
+	px := s.Levels()[0].Size
+	return float64(px.W) * mpp.X * float64(px.H) * mpp.Y, nil
 }
 
 // tissue finds the tissue of n slides, evenly spread over the list, all where n is
@@ -107,16 +117,12 @@ func (l *looking) tissue(ctx context.Context, n int) error {
 
 // patches counts those that a walk of the slide would score.
 func (l *looking) patches(ctx context.Context, it detect.Item) (int, error) {
-	f, err := os.Open(it.Path)
+	f, size, err := opened(it.Path)
 	if err != nil {
-		return 0, fault.New(fault.NotFound, "%w", err)
+		return 0, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, fault.New(fault.Unavailable, "%w", err)
-	}
-	g, err := detect.Plan(ctx, l.walk, detect.Source{ReaderAt: f, Size: info.Size(), Name: it.Name, MPP: it.MPP})
+	g, err := detect.Plan(ctx, l.walk, detect.Source{ReaderAt: f, Size: size, Name: it.Name, MPP: it.MPP})
 	if err != nil {
 		return 0, err
 	}
