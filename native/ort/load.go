@@ -46,6 +46,9 @@ func Load(paths ...string) error {
 	if len(paths) == 0 {
 		return unavailable("no path was given")
 	}
+	if err := silence(); err != nil {
+		return err
+	}
 	tried := make([]string, 0, len(paths))
 	for _, path := range paths {
 		version, err := probe(path)
@@ -108,6 +111,21 @@ func numbers(version string) (n [2]int) {
 		}
 	}
 	return n
+}
+
+// silence keeps the engine from sending word to its maker: from 1.29 on its own builds
+// write an ID of the machine below the user's cache and a log into TMPDIR as soon as there
+// is an environment, and send what they run on, with the ID, to
+// mobile.events.data.microsoft.com. DisableTelemetry comes too late for that; these keep
+// all of it from beginning (microsoft/onnxruntime, pull request 29843): the name that
+// 1.29 and 1.30 know, and the one in their source.
+func silence() error {
+	for _, name := range []string{"ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"} {
+		if err := os.Setenv(name, "1"); err != nil {
+			return fault.New(fault.Unavailable, "load ONNX Runtime: switch its telemetry off: %w", err)
+		}
+	}
+	return nil
 }
 
 func start(path string) error {

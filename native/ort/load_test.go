@@ -39,6 +39,36 @@ func tryLoad(t *testing.T, paths ...string) string {
 	return string(out)
 }
 
+// See silence. The child has no CI in its environment: the engine is silent there anyway.
+func TestTheEngineLeavesNoIDBehind(t *testing.T) {
+	t.Parallel()
+	library, err := filepath.Abs("../../.deps/onnxruntime/libonnxruntime.so.1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(library); err != nil {
+		t.Skip("no engine: make setup")
+	}
+	home := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = []string{
+		"BCC_TEST_LOAD=" + library, "HOME=" + home, "XDG_CACHE_HOME=" + home, "TMPDIR=" + home,
+		"ORT_DISABLE_TELEMETRY=0", // somebody's own setting does not bring it back
+	}
+	cmd.Dir = home
+	out, err := cmd.CombinedOutput()
+	if strings.Contains(string(out), "without cgo") {
+		t.Skip("this build has no cgo")
+	}
+	if err != nil || !strings.HasPrefix(string(out), "loaded 1.") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	left, err := os.ReadDir(home)
+	if err != nil || len(left) > 0 {
+		t.Errorf("it left %v in an empty home: %v", left, err)
+	}
+}
+
 func TestItSaysWhichLibrariesItTried(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
