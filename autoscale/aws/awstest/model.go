@@ -1,4 +1,4 @@
-package aws_test
+package awstest
 
 import (
 	"encoding/json"
@@ -18,8 +18,8 @@ import (
 // models are where Debian's python3-botocore keeps Amazon's description of the API.
 const models = "/usr/lib/python3/dist-packages/botocore/data/autoscaling/*/service-2.json"
 
-// model is the published description of an API, and holds requests against it.
-type model struct {
+// Model is the published description of an API, and holds requests against it.
+type Model struct {
 	Metadata   struct{ APIVersion, Protocol string }
 	Operations map[string]struct{ Input struct{ Shape string } }
 	Shapes     map[string]shape
@@ -37,8 +37,8 @@ type shape struct {
 
 type member struct{ Shape, LocationName string }
 
-// published reads the description; nil where it is not installed.
-var published = sync.OnceValues(func() (*model, error) {
+// Published reads the description; nil where it is not installed.
+var Published = sync.OnceValues(func() (*Model, error) {
 	found, err := filepath.Glob(models)
 	if err != nil || len(found) == 0 {
 		return nil, err
@@ -47,13 +47,13 @@ var published = sync.OnceValues(func() (*model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := new(model)
+	m := new(Model)
 	return m, json.Unmarshal(text, m)
 })
 
-// check returns everything in a request that the description does not allow: of the
+// Check returns everything in a request that the description does not allow: of the
 // Query protocol, in which a parameter's path is its name (a.member.1.b).
-func (m *model) check(form url.Values) error {
+func (m *Model) Check(form url.Values) error {
 	action := form.Get("Action")
 	operation, ok := m.Operations[action]
 	if !ok {
@@ -90,7 +90,7 @@ func plant(tree map[string]any, path []string, value string) {
 	plant(below, path[1:], value)
 }
 
-func (m *model) structure(at, name string, tree map[string]any) (errs []error) {
+func (m *Model) structure(at, name string, tree map[string]any) (errs []error) {
 	s := m.Shapes[name]
 	for _, r := range s.Required {
 		if _, ok := tree[r]; !ok {
@@ -108,7 +108,7 @@ func (m *model) structure(at, name string, tree map[string]any) (errs []error) {
 	return errs
 }
 
-func (m *model) value(at, name string, value any) []error {
+func (m *Model) value(at, name string, value any) []error {
 	s := m.Shapes[name]
 	below, isTree := value.(map[string]any)
 	switch {
@@ -125,7 +125,7 @@ func (m *model) value(at, name string, value any) []error {
 	return nil
 }
 
-func (m *model) list(at string, s shape, tree map[string]any) (errs []error) {
+func (m *Model) list(at string, s shape, tree map[string]any) (errs []error) {
 	items, ok := tree["member"].(map[string]any)
 	if !ok || len(tree) != 1 {
 		return []error{fmt.Errorf("%s: want %s.member.1 and so on", at, at)}
