@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -126,7 +127,9 @@ type Loop struct {
 	past  []Record
 	last  *Decision // the last good one
 	said  string    // as last logged
+	deaf  string    // why nobody could be told, as last logged; empty: somebody was
 	seen  age
+	ahead time.Duration // the server's clock before ours, when past was last put by it
 	kinds map[string]*kindState
 }
 
@@ -180,9 +183,12 @@ func (l *Loop) Step(ctx context.Context) Outcome {
 	o.Leading = leading
 	l.metrics.leads(leading)
 	s, idle, err := l.look(ctx, o.At)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return o // what was asked was given up: that says nothing of the fleet
+	case err != nil:
 		l.hold(&o, err)
-	} else {
+	default:
 		l.decide(&o, s)
 	}
 	if o.Leading && !l.cfg.DryRun && l.last != nil && ctx.Err() == nil {
@@ -228,15 +234,16 @@ func (l *Loop) hold(o *Outcome, err error) {
 	o.Held = err.Error()
 	l.metrics.decided("held")
 	if l.last == nil {
-		l.say(o, slog.LevelWarn, "nothing decided yet: the fleet is not known", err)
+		l.say(o, slog.LevelWarn, "nothing decided yet", err)
 		return
 	}
 	o.Decision = *l.last
-	l.say(o, slog.LevelWarn, "last decision kept: the fleet is not known", err)
+	l.say(o, slog.LevelWarn, "last decision kept", err)
 }
 
 func (l *Loop) decide(o *Outcome, s Signals) {
 	o.Signals = s
+	l.follow(s.Now, o.At)
 	before := 0
 	for _, g := range s.Groups {
 		before += steered(g, l.past)
@@ -263,6 +270,21 @@ func (l *Loop) decide(o *Outcome, s Signals) {
 	l.metrics.decided(way)
 	l.metrics.sees(s.Groups, d)
 	l.say(o, slog.LevelInfo, "decided", nil)
+}
+
+// follow moves what was decided before along with the server's clock, where that was
+// put right: records of the future would be taken for the last word until they come
+// true. Less than Stale may be an answer that was on its way for long.
+func (l *Loop) follow(now, at time.Time) {
+	ahead := now.Sub(at)
+	jump := ahead - l.ahead
+	if len(l.past) > 0 && jump.Abs() <= l.cfg.Stale {
+		return
+	}
+	l.ahead = ahead
+	for i := range l.past {
+		l.past[i].At = l.past[i].At.Add(jump)
+	}
 }
 
 func direction(before, after int) string {
@@ -309,10 +331,18 @@ func (l *Loop) publish(ctx context.Context, o *Outcome) {
 	ctx, cancel := context.WithTimeout(ctx, l.cfg.Stale)
 	defer cancel()
 	err := l.cfg.Publisher.Publish(ctx, Published{Decision: o.Decision, Policy: l.cfg.Policy.Name(), At: o.Signals.Now})
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case err == nil:
+		l.deaf = ""
+	case ctx.Err() == nil:
 		l.metrics.failed("publish")
 		o.Err = errors.Join(o.Err, wrap(err, "tell what is wanted"))
-		l.cfg.Logger.Warn("nobody was told what is wanted", told(err)...)
+		level := slog.LevelWarn
+		if l.deaf == fault.Of(err).String() {
+			level = slog.LevelDebug
+		}
+		l.deaf = fault.Of(err).String()
+		l.cfg.Logger.Log(ctx, level, "nobody was told what is wanted", told(err)...)
 	}
 }
 
@@ -333,6 +363,10 @@ func (l *Loop) say(o *Outcome, level slog.Level, message string, err error) {
 		attrs = append(attrs, told(err)...)
 	}
 	said := fmt.Sprint(message, o.Decision.Wanted, o.Leading, fault.Of(err))
+	if err != nil { // "signals of the fleet: ..." is another trouble than "groups of the target: ..."
+		about, _, _ := strings.Cut(err.Error(), ":")
+		said += about
+	}
 	if said == l.said {
 		level = slog.LevelDebug
 	}

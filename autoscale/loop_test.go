@@ -19,8 +19,11 @@ import (
 type world struct {
 	now     time.Time
 	fleet   Fleet
-	frozen  bool // the server's clock stands still
-	away    error
+	frozen  bool          // the server's clock stands still
+	jumped  time.Duration // the server's clock
+	away    error         // the server is
+	blind   error         // of the target, when it is asked who is there
+	deaf    error         // of the server, when it is told
 	groups  []Group
 	refuses map[string]error // by kind
 	follows bool
@@ -30,12 +33,12 @@ type world struct {
 
 func (w *world) Fleet(context.Context) (Fleet, error) {
 	if !w.frozen {
-		w.fleet.Now = w.now.Add(time.Hour) // another clock
+		w.fleet.Now = w.now.Add(time.Hour + w.jumped) // another clock
 	}
 	return w.fleet, w.away
 }
 
-func (w *world) Groups(context.Context) ([]Group, error) { return w.groups, nil }
+func (w *world) Groups(context.Context) ([]Group, error) { return w.groups, w.blind }
 
 func (w *world) Scale(_ context.Context, kind string, n int, idle []string) (int, error) {
 	w.scaled = append(w.scaled, fmt.Sprint(kind, " ", n, " ", idle))
@@ -49,7 +52,7 @@ func (w *world) While(ctx context.Context) (context.Context, context.CancelFunc,
 
 func (w *world) Publish(_ context.Context, p Published) error {
 	w.told = append(w.told, p)
-	return nil
+	return w.deaf
 }
 
 // wants is a policy that wants these numbers, and keeps what it was shown.

@@ -65,7 +65,7 @@ func (l *Loop) merge(own, fleet []Group, now, at time.Time) []Group {
 		if k.startUp > 0 {
 			g.StartUp = k.startUp
 		}
-		g.Starting = k.starting(starting, g, now, now.Sub(at))
+		g.Starting = k.starting(starting, g, at, now.Sub(at))
 		merged = append(merged, g)
 	}
 	for _, name := range sortedKeys(of) {
@@ -85,7 +85,7 @@ type kindState struct {
 	present  int           // as the target had it after it was last asked
 	ready    int
 	silent   int       // started as the target sees it, and not heard of by the fleet
-	silentAt time.Time // since when it is that many
+	silentAt time.Time // since when it is that many, by our clock
 	refused  time.Duration
 	again    time.Time // when the target is asked again that refused
 }
@@ -134,7 +134,7 @@ const maxPending = 10_000
 // starting returns when the n that take no work yet will: the latest of those that the
 // target tells of, moved to the server's clock. Who is up for the target and silent
 // for the fleet takes a start-up from when it became so, and is overdue then.
-func (k *kindState) starting(n int, g Group, now time.Time, shift time.Duration) []time.Time {
+func (k *kindState) starting(n int, g Group, at time.Time, shift time.Duration) []time.Time {
 	told := slices.Clone(g.Starting)
 	slices.SortFunc(told, time.Time.Compare)
 	told = told[max(len(told)-n, 0):]
@@ -144,10 +144,10 @@ func (k *kindState) starting(n int, g Group, now time.Time, shift time.Duration)
 		}
 	}
 	if silent := n - len(told); silent != k.silent {
-		k.silent, k.silentAt = silent, now
+		k.silent, k.silentAt = silent, at
 	}
 	for range k.silent {
-		told = append(told, k.silentAt.Add(g.StartUp))
+		told = append(told, k.silentAt.Add(g.StartUp+shift))
 	}
 	return told
 }

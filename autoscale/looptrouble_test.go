@@ -1,0 +1,89 @@
+package autoscale
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"bcc/fault"
+)
+
+// logged returns a world whose log is read.
+func logged(t *testing.T) (*world, *wants, *Loop, *bytes.Buffer) {
+	t.Helper()
+	var log bytes.Buffer
+	w, p, l, _ := newWorld(t, func(c *LoopConfig) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	return w, p, l, &log
+}
+
+func TestLoopSaysATroubleOnce(t *testing.T) {
+	t.Parallel()
+	w, _, l, log := logged(t)
+	w.step(t, l, 0)
+	for name, c := range map[string]struct {
+		trouble func(error)
+		says    string
+	}{
+		"no signals":       {func(err error) { w.away = err }, "last decision kept"},
+		"nobody is told":   {func(err error) { w.deaf = err }, "nobody was told"},
+		"no answer of who": {func(err error) { w.blind = err }, "last decision kept"},
+	} {
+		for range 2 { // it comes back
+			log.Reset()
+			c.trouble(fault.New(fault.Unavailable, "planted"))
+			for range 20 {
+				w.step(t, l, 15*time.Second)
+			}
+			if n := strings.Count(log.String(), "planted"); n != 1 || !strings.Contains(log.String(), c.says) {
+				t.Errorf("%s: said %d times in 20 rounds, want once: %s", name, n, log)
+			}
+			c.trouble(fault.New(fault.Invalid, "planted"))
+			if w.step(t, l, 15*time.Second); strings.Count(log.String(), "planted") != 2 {
+				t.Errorf("%s: another trouble is not said: %s", name, log)
+			}
+			c.trouble(nil)
+			w.step(t, l, 15*time.Second)
+		}
+	}
+}
+
+func TestLoopThatIsEndedWhileItAsksSaysNothingOfIt(t *testing.T) {
+	t.Parallel()
+	w, _, l, log := logged(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	w.away = context.Canceled
+	cancel()
+	if o := l.Step(ctx); o.Err != nil || log.Len() > 0 {
+		t.Errorf("%v, %s", o.Err, log)
+	}
+}
+
+// A server's clock may be put right while workers start: by hours, in both directions.
+func TestLoopGoesOnWhenTheServersClockJumps(t *testing.T) {
+	t.Parallel()
+	for _, jump := range []time.Duration{-3 * time.Hour, 3 * time.Hour} {
+		w, p, l, _ := newWorld(t, nil)
+		w.groups[0].Ready = 2 // for the target; they do not greet yet
+		w.step(t, l, 0)
+		p.n["c7i"] = 3
+		w.step(t, l, 15*time.Second)
+		w.jumped = jump
+		w.step(t, l, 15*time.Second)
+		var ages []time.Duration
+		for _, r := range p.past {
+			ages = append(ages, p.seen.Now.Sub(r.At))
+		}
+		if want := []time.Duration{30 * time.Second, 15 * time.Second}; !reflect.DeepEqual(ages, want) {
+			t.Errorf("after a jump by %v records are %v old, want %v", jump, ages, want)
+		}
+		for _, at := range p.seen.Groups[0].Starting {
+			if in := at.Sub(p.seen.Now); in != 90*time.Second { // of two minutes
+				t.Errorf("after a jump by %v a worker is ready in %v, want 1m30s", jump, in)
+			}
+		}
+	}
+}
