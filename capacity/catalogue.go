@@ -126,7 +126,7 @@ func (c *Catalogue) Only(patterns []string) (*Catalogue, error) {
 		}
 	}
 	if i := slices.Index(used, false); i >= 0 {
-		return nil, fault.Hint(fault.New(fault.NotFound, "no type %q in the catalogue", patterns[i]), "it has the families %s", strings.Join(c.families(), ", "))
+		return nil, fault.Hint(fault.New(fault.NotFound, "no type %q in the catalogue", patterns[i]), "it has the families %s; --price TYPE=USD adds one of yours", strings.Join(c.families(), ", "))
 	}
 	return only, nil
 }

@@ -39,7 +39,7 @@ func (rs Rates) SpeedOf(t Type) (Speed, string, bool) {
 		return r.speed(), "", true
 	}
 	if t.GPUs > 0 {
-		return Speed{}, "its GPUs were not measured with this network", false
+		return Speed{}, "GPUs were not measured with this network", false
 	}
 	var best Speed
 	why := "no processor was measured with this network"
@@ -55,7 +55,7 @@ func (rs Rates) SpeedOf(t Type) (Speed, string, bool) {
 		}
 		if times := r.times(t); times > mostTimes || times < 1./mostTimes {
 			if best.PatchesPerS == 0 {
-				why = fmt.Sprintf("it has over %d times as many or as few cores as were measured", mostTimes)
+				why = fmt.Sprintf("over %d times as many or as few cores as were measured", mostTimes)
 			}
 			continue
 		}

@@ -121,7 +121,7 @@ func New(w Work, c *Catalogue, rs Rates, cfg Config) (*Plan, error) {
 	for _, t := range c.types {
 		speed, why, is := rs.SpeedOf(t)
 		if is && cfg.Spot && t.SpotUSD == 0 {
-			why, is = "its spot price is not in the catalogue", false
+			why, is = "no spot price in the catalogue", false
 		}
 		if !is {
 			p.LeftOut = append(p.LeftOut, LeftOut{t, why})

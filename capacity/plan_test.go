@@ -219,7 +219,7 @@ func TestItSaysWhatItCannotPlanWith(t *testing.T) {
 		t.Errorf("without rates: %v", err)
 	}
 	gpus, _ := DefaultCatalogue().Only([]string{"g5.*"})
-	if _, err := New(exact(100), gpus, rs, DefaultConfig()); fault.Of(err) != fault.NotFound || !strings.Contains(err.Error(), "g5.xlarge: its GPUs were not measured") {
+	if _, err := New(exact(100), gpus, rs, DefaultConfig()); fault.Of(err) != fault.NotFound || !strings.Contains(err.Error(), "g5.xlarge: GPUs were not measured") {
 		t.Errorf("GPUs only: %v", err)
 	}
 	cfg := DefaultConfig()
