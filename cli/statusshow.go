@@ -89,7 +89,7 @@ func (w *watching) pace() string {
 		return w.spent()
 	}
 	var parts []string
-	if w.machine {
+	if w.machine && !w.now.Held { // of a cohort that is held it is no matter who works how fast
 		on := fmt.Sprintf("%d workers", w.now.Workers)
 		switch w.now.Workers {
 		case 0:

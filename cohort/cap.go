@@ -120,9 +120,18 @@ func (b *book) exceeds() bool {
 func (b *book) heldWords() []string {
 	words := []string{}
 	if b.held() {
-		words = append(words, fmt.Sprintf("nothing more is begun: $%.2f are spent of the cap of $%.2f, %d slides wait; raise it (bcc cap %s USD) or cancel the cohort", b.usd, *b.cap.usd, b.counts.Pending, b.ID))
+		words = append(words, fmt.Sprintf("nothing more is begun: %s of the cap of %s is spent, %d slides wait; raise it (bcc cap %s USD) or cancel the cohort", dollars(b.usd), dollars(*b.cap.usd), b.counts.Pending, b.ID))
 	}
 	return words
+}
+
+// dollars is an amount with two digits that count: slides cost fractions of a cent.
+func dollars(usd float64) string {
+	digits := 2
+	for v := usd; v > 0 && v < 0.095 && digits < 6; v *= 10 {
+		digits++
+	}
+	return fmt.Sprintf("$%.*f", digits, usd)
 }
 
 var errNoPrice = fault.Hint(fault.New(fault.Invalid, "a cap in USD, and the server does not know what a worker costs"),
@@ -178,10 +187,16 @@ func (l *Ledger) SetCap(ctx context.Context, id string, usd *float64) error {
 		b.setCap(capped{number: now.number + 1, usd: usd})
 		l.mu.Unlock()
 		l.log.Info("the cap of a cohort is set", "cohort_id", id, "number", now.number+1)
-		l.say(cohortTopic(id, wordCap), nil)
+		l.sayCap(id)
 		return l.settle(ctx, b)
 	}
 	return fault.New(fault.Busy, "cap of cohort %s: others always set one at the same time", id)
+}
+
+// sayCap tells other ledgers and the desks of workers that the cap stands elsewhere.
+func (l *Ledger) sayCap(id string) {
+	l.say(cohortTopic(id, wordCap), nil)
+	l.say(cappedTopic(id), nil)
 }
 
 // setCap takes down where the cap stands, and tells those who follow. The caller holds mu.
@@ -213,7 +228,7 @@ func (l *Ledger) settle(ctx context.Context, b *book) error {
 		}
 		l.mu.Unlock()
 		l.log.Warn("the cap of a cohort is reached: nothing more of it is begun", "cohort_id", b.ID, "cap_usd", *c.usd, "spent_usd", usd)
-		l.say(cohortTopic(b.ID, wordCap), nil)
+		l.sayCap(b.ID)
 		return nil
 	}
 	return l.putDropped(ctx, b)

@@ -65,7 +65,7 @@ func summary(t *testing.T, l *cohort.Ledger, id string) cohort.Summary {
 func TestACohortIsHeldAtItsCapAndGoesOnWhenThatIsRaised(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	l, d := w.ledger(t, atPrices), w.desk()
 	m := submitCapped(t, l, 5, usd(0.025))
 	running, lease, err := begin(t, w, d) // begun before: it comes to its end
 	if err != nil {
@@ -84,7 +84,7 @@ func TestACohortIsHeldAtItsCapAndGoesOnWhenThatIsRaised(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := eventually(t, l, m.ID, [5]int{2, 0, 3, 0, 0})
-	if !s.Held || *s.CapUSD != 0.025 || math.Abs(*s.Cost.USD-0.045) > 1e-9 || s.Forecast != nil || !strings.Contains(strings.Join(s.Degraded, ";"), "$0.04 are spent of the cap of $0.03, 2 slides wait; raise it (bcc cap "+m.ID) {
+	if !s.Held || *s.CapUSD != 0.025 || math.Abs(*s.Cost.USD-0.045) > 1e-9 || s.Forecast != nil || !strings.Contains(strings.Join(s.Degraded, ";"), "$0.045 of the cap of $0.025 is spent, 2 slides wait; raise it (bcc cap "+m.ID) {
 		t.Errorf("%+v of %v: %q", s.Cost, *s.CapUSD, s.Degraded)
 	}
 	if load := l.Load(); load.SlidesWaiting != 0 || load.Patches != 0 || len(l.Demands()) != 0 {
@@ -118,7 +118,7 @@ func TestACohortIsHeldAtItsCapAndGoesOnWhenThatIsRaised(t *testing.T) {
 func TestACapHoldsForEveryServerAndAfterARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	first, d := w.ledger(t, atPrices), w.desk()
 	second := w.ledger(t, atPrices)
 	m := submitCapped(t, first, 3, usd(0.001))
 	if err := w.end(t, d, took(15, "")); err != nil {
@@ -155,7 +155,7 @@ func TestACapHoldsForEveryServerAndAfterARestart(t *testing.T) {
 func TestACapThatIsLoweredHoldsAtOnceAndOneThatWasRaisedTwiceGoesOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	l, d := w.ledger(t, atPrices), w.desk()
 	m := submit(t, l, 4)
 	if err := w.end(t, d, took(10, "")); err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestACapThatIsLoweredHoldsAtOnceAndOneThatWasRaisedTwiceGoesOn(t *testing.T
 func TestAMixedPoolIsPricedByItsKinds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	l, d := w.ledger(t, atPrices), w.desk()
 	m := submit(t, l, 3)
 	mixed := took(30, "cpu")
 	mixed.ComputeBy = map[string]float64{"cpu": 20, "gpu": 10}
@@ -241,7 +241,7 @@ func TestACapThatMakesNoSenseIsRefused(t *testing.T) {
 func TestWhatIsTriedAgainHasTheCapWhereThereAreStillPrices(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	l, d := w.ledger(t, atPrices), w.desk()
 	m := submitCapped(t, l, 1, usd(3))
 	if err := w.end(t, d, cohort.End{State: cohort.Failed, Problem: &cohort.Problem{Message: "m"}}); err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestWhatIsTriedAgainHasTheCapWhereThereAreStillPrices(t *testing.T) {
 func TestADamagedCapLeavesTheOneBefore(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	l, d := w.ledger(t, atPrices), w.desk()
 	m := submitCapped(t, l, 3, usd(0.02))
 	if err := l.SetCap(t.Context(), m.ID, usd(7)); err != nil {
 		t.Fatal(err)
@@ -289,7 +289,7 @@ func TestADamagedCapLeavesTheOneBefore(t *testing.T) {
 func TestAFollowerHearsThatItsCohortIsHeld(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	l, d := w.ledger(t, atPrices), cohort.NewDesk(w.store, w.queue)
+	l, d := w.ledger(t, atPrices), w.desk()
 	m := submitCapped(t, l, 2, usd(0.001))
 	events, err := l.Follow(t.Context(), m.ID)
 	if err != nil {
