@@ -170,12 +170,15 @@ func hands(s Signals, sure float64) int {
 	return int(min(n, math.MaxInt32))
 }
 
-// names says how many of what: "18 of c7i.2xlarge, 2 of g6.xlarge".
+// names says how many of what: "18 workers", where there are several kinds "18 × c7i, 2 × g6".
 func (p *plan) names() string {
+	if len(p.kinds) == 1 {
+		return plural(p.kinds[0].n, "worker")
+	}
 	var some []string
 	for _, k := range p.kinds {
 		if k.n > 0 {
-			some = append(some, fmt.Sprintf("%s of %s", number(float64(k.n)), k.Name))
+			some = append(some, fmt.Sprintf("%s × %s", number(float64(k.n)), k.Name))
 		}
 	}
 	if len(some) == 0 {
