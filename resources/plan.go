@@ -177,7 +177,7 @@ func (m Machine) planCPU(d *Device, model Model, w Wish, why func(string, ...any
 	}
 	if w.Measured != nil {
 		d.Batch, d.Runners = max(w.Measured.Batch, 1), max(w.Measured.Runners, 1)
-		why("batch: %d with %d runners, measured best here: %.0f patches/s", d.Batch, d.Runners, w.Measured.PatchesPerS)
+		why("batch: %d with %d runners, measured best here: %.0f patches/s by the engine alone", d.Batch, d.Runners, w.Measured.PatchesPerS)
 	} else if w.Batch == 0 && model.Batch == 0 {
 		why("batch: %d, as 2 to 8 are equally fast on a core and larger ones leave its cache", d.Batch)
 	}
