@@ -99,13 +99,16 @@ func parseKind(text string, base autoscale.Kind) (autoscale.Kind, error) {
 				k.Spot, err = strconv.ParseBool(value)
 			}
 		default:
-			bad("unknown %.40q: want name, rate, usd, start, min, max, spot", key)
+			bad("unknown %.40q: want name=, rate=, usd=, start=, min=, max=, spot", key)
 		}
 		if err != nil {
 			bad("%s=%.40s: %w", key, value, err)
 		}
 	}
-	if !cohort.ValidKind(k.Name) {
+	switch {
+	case len(errs) == 0 && k.Name == "":
+		bad("no name=")
+	case len(errs) == 0 && !cohort.ValidKind(k.Name):
 		bad("name=%.70s: want up to 63 letters, digits, dots, lines", k.Name)
 	}
 	return k, errors.Join(errs...)
