@@ -24,11 +24,15 @@ type Desk struct {
 	mu    sync.Mutex
 	tasks map[string]*told // being worked on, by slide
 	home  map[string]bool  // cohorts that this store has
+	below below
 }
 
 // NewDesk returns a desk over the ledger's store and queue.
 func NewDesk(store blob.Store, wire Wire) *Desk {
-	return &Desk{shelf: shelf{store: store}, wire: wire, tasks: map[string]*told{}, home: map[string]bool{}}
+	return &Desk{
+		shelf: shelf{store: store}, wire: wire,
+		tasks: map[string]*told{}, home: map[string]bool{}, below: below{memory: capMemory},
+	}
 }
 
 // ErrOver says that there is nothing to be done: the slide has its end, or its
@@ -107,7 +111,7 @@ func (d *Desk) Begin(ctx context.Context, data []byte) (Task, error) {
 	} else if over {
 		return t, ErrOver
 	}
-	if _, reached, err := d.shelf.cap(ctx, t.Cohort); err != nil {
+	if reached, err := d.capped(ctx, t.Cohort); err != nil {
 		return Task{}, err
 	} else if reached {
 		d.say(t, wordHeld, word{Index: t.Index, Planned: -1})
@@ -155,10 +159,24 @@ func (d *Desk) End(ctx context.Context, t Task, e End) error {
 	return nil
 }
 
-// OnCancel calls f for each cohort that is cancelled from now on, one after the
-// other. A word may be lost: Begin asks the store too.
-func (d *Desk) OnCancel(f func(cohort string)) (stop func(), err error) {
-	return d.wire.Listen(topicCancels, func(topic string, _ []byte) {
+// Listen calls cancelled for each cohort that is cancelled from now on, one after the
+// other, and has Begin hear at once of caps that are reached. A word may be lost: Begin
+// asks the store too.
+func (d *Desk) Listen(cancelled func(cohort string)) (stop func(), err error) {
+	first, err := d.listen(topicCancels, cancelled)
+	if err != nil {
+		return nil, err
+	}
+	second, err := d.listen(topicCaps, d.forgetCap)
+	if err != nil {
+		first()
+		return nil, err
+	}
+	return func() { first(); second() }, nil
+}
+
+func (d *Desk) listen(topic string, f func(cohort string)) (stop func(), err error) {
+	return d.wire.Listen(topic, func(topic string, _ []byte) {
 		if id := topic[strings.LastIndexByte(topic, '.')+1:]; ValidID(id) {
 			f(id)
 		}

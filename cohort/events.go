@@ -17,10 +17,12 @@ import (
 //	cohort.<id>.held       its job is off the queue: the cohort's cap is reached
 //	cohort.<id>.cap        the cohort has another cap, or its cap is reached
 //	cancel.<id>            for workers: the cohort was cancelled
+//	capped.<id>            for workers: as cohort.<id>.cap
 //	worker.<id>            how a worker is
 const (
 	topicCohorts = "cohort.>"
 	topicCancels = "cancel.>"
+	topicCaps    = "capped.>"
 	topicWorkers = "worker.>"
 
 	wordNew       = "new"
@@ -35,6 +37,7 @@ const (
 
 func cohortTopic(id, word string) string { return "cohort." + id + "." + word }
 func cancelTopic(id string) string       { return "cancel." + id }
+func cappedTopic(id string) string       { return "capped." + id }
 func workerTopic(id string) string       { return "worker." + id }
 
 // word is what is said about one slide.

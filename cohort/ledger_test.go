@@ -97,7 +97,7 @@ func TestCancelledStaysCancelled(t *testing.T) {
 	l, d := w.ledger(t), cohort.NewDesk(w.store, w.queue)
 	m := submit(t, l, 4)
 	heard := make(chan string, 1)
-	stop, err := d.OnCancel(func(id string) { heard <- id })
+	stop, err := d.Listen(func(id string) { heard <- id })
 	if err != nil {
 		t.Fatal(err)
 	}

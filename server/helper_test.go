@@ -137,7 +137,7 @@ func detector(mpp float64, threshold *float64) (*detect.Detector, error) {
 func work(ctx context.Context, q *queue.Queue, store blob.Store, desk *cohort.Desk) {
 	var mu sync.Mutex
 	held := map[string]chan struct{}{}
-	stop, err := desk.OnCancel(func(id string) {
+	stop, err := desk.Listen(func(id string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if c := held[id]; c != nil {

@@ -78,7 +78,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	defer release()
 	w.scratch = scratch
-	deaf, err := w.desk.OnCancel(w.cancel)
+	deaf, err := w.desk.Listen(w.cancel)
 	if err != nil {
 		return err
 	}
