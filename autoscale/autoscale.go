@@ -44,6 +44,7 @@ type Demand struct {
 	Deviation float64   // standard deviation of that guess
 	Largest   float64   // patches left of the largest slide: no more workers than its shards can share it
 	Since     time.Time // since when the oldest of its slides waits
+	Newest    time.Time // when its last slide was submitted; the zero time: not known
 }
 
 // Group is what there is of a Kind.

@@ -11,10 +11,11 @@ import (
 // and all that are handed out before them.
 type duty struct {
 	*Demand
-	due  float64 // seconds from now until it is wanted
-	span float64 // seconds from its submission until it is wanted; 0: not known
-	load float64 // patches
-	sure float64 // patches on top, for what the guess may be wrong by
+	due  float64   // seconds from now until it is wanted
+	span float64   // seconds from its submission until it is wanted; 0: not known
+	last time.Time // submission of its last slide
+	load float64   // patches
+	sure float64   // patches on top, for what the guess may be wrong by
 
 	reach float64 // seconds of work that may be planned with until then
 	plan  float64 // the same where workers are added: with room
@@ -28,13 +29,19 @@ func (p *plan) duties() []duty {
 	for i := range p.s.Demands {
 		d := &p.s.Demands[i]
 		at, since := d.Deadline, d.Since
+		if since.IsZero() { // all are being walked
+			since = d.Newest
+		}
 		if since.IsZero() || since.After(p.s.Now) {
 			since = p.s.Now
 		}
 		if at.IsZero() {
 			at = since.Add(p.drain(d.Urgent))
 		}
-		t := duty{Demand: d, due: at.Sub(p.s.Now).Seconds()}
+		t := duty{Demand: d, due: at.Sub(p.s.Now).Seconds(), last: d.Since}
+		if d.Newest.After(d.Since) {
+			t.last = d.Newest
+		}
 		if !d.Since.IsZero() {
 			t.span = at.Sub(d.Since).Seconds()
 		}
@@ -87,8 +94,8 @@ func queued(lane []duty, load, variance float64) (float64, float64) {
 	next := 0
 	var last time.Time
 	for i := range lane {
-		if lane[i].Since.After(last) {
-			last = lane[i].Since
+		if lane[i].last.After(last) {
+			last = lane[i].last
 		}
 		for ; next < len(came) && !lane[came[next]].Since.After(last); next++ {
 			count(came[next])

@@ -70,8 +70,8 @@ func (p *plan) short() *duty {
 // meanwhile saves a start of its own.
 //
 // Somebody may wait for such work. But when it is wanted was said, by a deadline or by
-// Config.Drain, and whoever cannot wait that long submits it as urgent: that starts a
-// worker at once, and so does any work while there is none that can wait.
+// Config.Drain, and whoever cannot wait that long submits it as urgent: that waits for a
+// moment only (Work.GatherUrgent), and what cannot wait takes all the rest with it.
 func (p *plan) mayWait(standing map[string]int) bool {
 	k := p.next()
 	if k == nil || total(standing) > 0 || p.backlog >= float64(p.before+1)*p.cfg.Work.Worth*k.start*k.rate {

@@ -21,8 +21,9 @@ type Work struct {
 	// to be worth a start, may wait for more; default 1: as long as the deadline allows.
 	// 0: nothing waits.
 	Gather float64
-	// GatherUrgent is the same share for urgent work, default 0: it starts a worker at
-	// once, for somebody waits for it.
+	// GatherUrgent is the same share for urgent work, default 0.1: of a quarter of an
+	// hour 90 s, in which the other slides of the case come. 0: the first of them
+	// starts a worker at once.
 	GatherUrgent float64
 	// Worth is how many start-ups' time of work are worth a start without waiting any
 	// longer, default 20: then the start is a twentieth of the cost.
@@ -34,7 +35,7 @@ type Work struct {
 
 // DefaultWork returns the defaults.
 func DefaultWork() Work {
-	return Work{Slack: 0.1, Room: 0.2, Sure: 1, Gather: 1, Worth: 20, Keep: 30 * time.Minute}
+	return Work{Slack: 0.1, Room: 0.2, Sure: 1, Gather: 1, GatherUrgent: 0.1, Worth: 20, Keep: 30 * time.Minute}
 }
 
 func (w Work) check(p *problems) {

@@ -37,7 +37,8 @@ func TestWorkWantsTheFewestThatAreInTime(t *testing.T) {
 		{"too few are there", fleet(4, 4), lot(2770, 0, false, deadline), 6, 8, "4 would be late by 30 min"},
 		{"without a deadline, an hour", fleet(0, 0), lot(2770, 0, false, time.Time{}), 12, 16, "wanted by 13:00"},
 		{"urgent, a quarter of one", fleet(0, 0), lot(277, 0, true, time.Time{}), 6, 8, "wanted by 12:15"},
-		{"one urgent slide starts a worker at once", fleet(0, 0), lot(1, 0, true, time.Time{}), 1, 1, "wanted by 12:15"},
+		{"one urgent slide waits for the others of its case", fleet(0, 0), lot(1, time.Minute, true, time.Time{}), 0, 0, "can wait for more"},
+		{"for a tenth of its time", fleet(0, 0), lot(1, 91*time.Second, true, time.Time{}), 1, 1, "wanted by 12:13"},
 		{"one routine slide waits for more", fleet(0, 0), lot(1, 0, false, time.Time{}), 0, 0, "can wait for more"},
 		{"as long as it can", fleet(0, 0), lot(1, 57*time.Minute, false, time.Time{}), 1, 1, "wanted by 12:03"},
 		{"what is worth a start does not wait", fleet(0, 0), lot(200, 0, false, deadline), 1, 1, "wanted by 14:00"},
@@ -55,6 +56,21 @@ func TestWorkWantsTheFewestThatAreInTime(t *testing.T) {
 				t.Errorf("%d wanted: %q; want %d to %d and %q", n, d.Reason, c.least, c.most, c.reason)
 			}
 		})
+	}
+}
+
+func TestWorkThatCameLastWaitsForAllBeforeIt(t *testing.T) {
+	t.Parallel()
+	soon := lot(2, 0, false, noon.Add(10*time.Minute))
+	late := lot(400, time.Minute, false, noon.Add(8*time.Hour))
+	s := Signals{Groups: []Group{fleet(1, 1)}, Demands: []Demand{soon, late}}
+	behind, _ := decide(t, s)
+	// One of an hour ago that is wanted at the same minute hides nothing.
+	soon.Newest, soon.Since = soon.Since, noon.Add(-time.Hour)
+	s.Demands[0] = soon
+	both, _ := decide(t, s)
+	if behind.Wanted["c7i"] < 10 || both.Wanted["c7i"] != behind.Wanted["c7i"] {
+		t.Errorf("%d wanted for what came last, %d with an older one: %s", behind.Wanted["c7i"], both.Wanted["c7i"], both.Reason)
 	}
 }
 

@@ -46,7 +46,7 @@ func fleetOf(f client.Fleet) autoscale.Fleet {
 	for _, d := range f.Demands {
 		out.Demands = append(out.Demands, autoscale.Demand{
 			Urgent: d.Urgent, Deadline: orZero(d.Deadline), Slides: d.Slides, Patches: d.Patches, Deviation: d.Deviation,
-			Largest: d.Largest, Since: orZero(d.Since),
+			Largest: d.Largest, Since: orZero(d.Since), Newest: d.Newest,
 		})
 	}
 	for _, w := range youngest(f.Workers) {

@@ -146,6 +146,7 @@ type Demand struct {
 	Deviation float64    `json:"patches_deviation"`
 	Largest   float64    `json:"largest_patches"` // left of the largest slide
 	Since     *time.Time `json:"since"`           // since when the oldest slide waits; nil: all are being walked
+	Newest    time.Time  `json:"newest"`          // when the last of it was submitted
 }
 
 // FleetWorker is a worker as far as it matters for how many there should be.

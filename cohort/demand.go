@@ -9,8 +9,9 @@ import (
 	"bcc/queue"
 )
 
-// Demand is the work of open cohorts that share a lane and a deadline to the minute.
-// Of cohorts whose cap is reached only what is begun counts.
+// Demand is the work of open cohorts that share a lane and a deadline to the minute or,
+// without one, the minute of submission. Of cohorts whose cap is reached only what is
+// begun counts.
 type Demand struct {
 	Urgent    bool       `json:"urgent"`
 	Deadline  *time.Time `json:"deadline"`          // the earliest of them; nil: when everything is done
@@ -19,6 +20,7 @@ type Demand struct {
 	Deviation float64    `json:"patches_deviation"` // standard deviation of that guess
 	Largest   float64    `json:"largest_patches"`   // left of the largest slide: no more workers than its shards can share it
 	Since     *time.Time `json:"since"`             // since when the oldest slide waits; nil: all are being walked
+	Newest    time.Time  `json:"newest"`            // when the last cohort of it was submitted
 }
 
 // maxDemands bounds the list: where there are more deadlines, those that are near each
@@ -26,7 +28,7 @@ type Demand struct {
 const maxDemands = 256
 
 // Demands returns what is to be done by when: urgent work first, the earliest deadline
-// first, what has none last.
+// first, what has none last, oldest first.
 func (l *Ledger) Demands() []Demand {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -42,6 +44,7 @@ func (l *Ledger) Demands() []Demand {
 type demandKey struct {
 	urgent bool
 	step   int64 // of the deadline; math.MaxInt64: none
+	since  int64 // step of the submission, of those without a deadline
 }
 
 // gathering is a demand while it is summed up.
@@ -59,9 +62,11 @@ func (l *Ledger) demands(all *tally, step time.Duration) []Demand {
 		if slides == 0 {
 			continue
 		}
-		key := demandKey{b.Priority == queue.Urgent, math.MaxInt64}
+		key := demandKey{urgent: b.Priority == queue.Urgent, step: math.MaxInt64}
 		if b.Deadline != nil {
 			key.step = b.Deadline.Unix() / int64(step.Seconds())
+		} else {
+			key.since = b.seen.Unix() / int64(step.Seconds())
 		}
 		g := groups[key]
 		if g == nil {
@@ -91,7 +96,7 @@ func compareDemands(a, b Demand) int {
 		}
 		return 1
 	}
-	return cmp.Compare(unixOf(a.Deadline), unixOf(b.Deadline))
+	return cmp.Or(cmp.Compare(unixOf(a.Deadline), unixOf(b.Deadline)), a.Newest.Compare(b.Newest))
 }
 
 func unixOf(t *time.Time) int64 {
@@ -104,6 +109,9 @@ func unixOf(t *time.Time) int64 {
 // add takes a cohort in, of which so many slides are wanted.
 func (g *gathering) add(b *book, slides int, all *tally) {
 	g.Slides += slides
+	if b.seen.After(g.Newest) {
+		g.Newest = b.seen.UTC().Truncate(time.Millisecond)
+	}
 	if b.Deadline != nil && (g.Deadline == nil || b.Deadline.Before(*g.Deadline)) {
 		g.Deadline = b.Deadline
 	}

@@ -31,11 +31,30 @@ func TestDemandsAreWhatIsToBeDoneByWhen(t *testing.T) {
 	if d := ds[0]; !d.Urgent || d.Patches != 50 || d.Slides != 1 || d.Since != nil {
 		t.Errorf("the urgent one first, which waits for nobody: %+v", d)
 	}
-	if d := ds[1]; !d.Deadline.Equal(noon) || d.Slides != 3 || d.Patches != 2000+2000+500 || d.Largest != 2000 || d.Deviation == 0 || !d.Since.Equal(now.Add(-time.Hour)) {
+	if d := ds[1]; !d.Deadline.Equal(noon) || d.Slides != 3 || d.Patches != 2000+2000+500 || d.Largest != 2000 || d.Deviation == 0 || !d.Since.Equal(now.Add(-time.Hour)) || !d.Newest.Equal(now) {
 		t.Errorf("two cohorts of one minute: %+v", d)
 	}
 	if d := ds[2]; d.Deadline != nil || d.Patches != 400 || d.Deviation != 0 || d.Largest != 300 {
 		t.Errorf("no deadline comes last: %+v", d)
+	}
+}
+
+func TestWorkWithoutADeadlineIsToldByWhenItCame(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC)
+	l := quiet(now)
+	l.with(queue.Routine, now, 30)
+	l.with(queue.Routine, now.Add(-40*time.Minute), 10)
+	l.with(queue.Routine, now.Add(20*time.Second), 5)
+	ds := l.Demands()
+	if len(ds) != 2 || ds[0].Patches != 10 || ds[1].Patches != 35 || !ds[1].Newest.Equal(now.Add(20*time.Second)) {
+		t.Errorf("%+v, want the older one first, then two of one minute", ds)
+	}
+	for i := range 1000 {
+		l.with(queue.Routine, now.Add(-time.Duration(i)*time.Hour), 1)
+	}
+	if ds = l.Demands(); len(ds) > maxDemands {
+		t.Errorf("%d demands", len(ds))
 	}
 }
 

@@ -194,10 +194,10 @@ func TestAPolicySeesWhatTheServerWouldSay(t *testing.T) {
 	})
 	simulate(t, cfg, ask, jobs)
 	want := []autoscale.Demand{
-		{Urgent: true, Slides: 1, Patches: 600, Largest: 600, Since: Epoch.Add(100 * time.Second)},
-		{Slides: 1, Patches: 700, Largest: 700, Since: Epoch.Add(20 * time.Second), Deadline: Epoch.Add(time.Hour)},
-		{Slides: 2, Patches: 4000, Largest: 3000, Since: Epoch},
-		{Slides: 1, Patches: 50, Largest: 50, Since: Epoch.Add(90 * time.Second)},
+		{Urgent: true, Slides: 1, Patches: 600, Largest: 600, Since: Epoch.Add(100 * time.Second), Newest: Epoch.Add(100 * time.Second)},
+		{Slides: 1, Patches: 700, Largest: 700, Since: Epoch.Add(20 * time.Second), Newest: Epoch.Add(20 * time.Second), Deadline: Epoch.Add(time.Hour)},
+		{Slides: 2, Patches: 4000, Largest: 3000, Since: Epoch, Newest: Epoch.Add(10 * time.Second)},
+		{Slides: 1, Patches: 50, Largest: 50, Since: Epoch.Add(90 * time.Second), Newest: Epoch.Add(90 * time.Second)},
 	}
 	if len(at105.Demands) != len(want) {
 		t.Fatalf("demands %+v", at105.Demands)

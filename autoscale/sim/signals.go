@@ -118,7 +118,7 @@ func (g *demand) look(guess float64) autoscale.Demand {
 		g.first++
 	}
 	d := autoscale.Demand{
-		Urgent: !g.key.routine, Slides: g.open, Since: Epoch.Add(g.jobs[g.first].Arrival),
+		Urgent: !g.key.routine, Slides: g.open, Since: Epoch.Add(g.jobs[g.first].Arrival), Newest: Epoch.Add(g.jobs[len(g.jobs)-1].Arrival),
 		Patches: max(g.begun+g.waiting, 0), Deviation: guess * math.Sqrt(max(g.squares, 0)), Largest: g.largest,
 	}
 	if rest := g.jobs[g.first:]; len(rest) <= fewJobs {
@@ -184,10 +184,7 @@ func (r *run) look() (autoscale.Signals, [][]seen) {
 func (r *run) decide(s autoscale.Signals, idleIDs [][]seen) {
 	s.Now = Epoch.Add(r.now)
 	d, asked := r.policy.Decide(s, r.past)
-	if asked == nil {
-		asked = d.Wanted
-	}
-	r.record(s, d, asked)
+	r.past = append(autoscale.Trim(r.past, s.Now, r.policy.Window()), autoscale.NewRecord(s, d, asked))
 	wanted := 0
 	for k := range r.pools {
 		p := &r.pools[k]
@@ -200,29 +197,4 @@ func (r *run) decide(s autoscale.Signals, idleIDs [][]seen) {
 		r.scale(k, n, idleIDs[k])
 	}
 	r.tell.decided(r, wanted, d.Reason)
-}
-
-// record keeps what was decided for as long as the policy looks back.
-func (r *run) record(s autoscale.Signals, d autoscale.Decision, asked map[string]int) {
-	rec := autoscale.Record{At: s.Now, Present: map[string]int{}, Asked: asked, Wanted: d.Wanted}
-	for _, demand := range s.Demands {
-		rec.Patches += demand.Patches
-	}
-	var busyShare float64
-	ready := 0
-	for _, g := range s.Groups {
-		rec.Present[g.Name] = g.Present()
-		busyShare += g.CPUPercent * float64(g.Ready)
-		ready += g.Ready
-	}
-	if ready > 0 {
-		rec.CPUPercent = busyShare / float64(ready)
-	}
-	r.past = append(r.past, rec)
-	oldest := s.Now.Add(-r.policy.Window())
-	drop := 0
-	for drop < len(r.past) && r.past[drop].At.Before(oldest) {
-		drop++
-	}
-	r.past = r.past[drop:]
 }
