@@ -2,9 +2,6 @@ package resources
 
 import (
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 
 	"bcc/fault"
 )
@@ -111,7 +108,11 @@ func (m Machine) Plan(model Model, w Wish) (Plan, error) {
 		w.GPUMemory = 0.8
 	}
 	p := Plan{Slides: max(w.Slides, 1)}
-	for _, name := range m.names(w.Devices, p.why) {
+	names, err := m.names(w.Devices, p.why)
+	if err != nil {
+		return Plan{}, fault.New(fault.Invalid, "plan: %w", err)
+	}
+	for _, name := range names {
 		d := Device{Name: name, Sessions: 1, Threads: 1}
 		if name == cpuName {
 			m.planCPU(&d, model, w, p.why)
@@ -126,42 +127,6 @@ func (m Machine) Plan(model Model, w Wish) (Plan, error) {
 }
 
 func (p *Plan) why(format string, args ...any) { p.Why = append(p.Why, fmt.Sprintf(format, args...)) }
-
-const cpuName = "cpu"
-
-// names returns the devices that are meant, each once.
-func (m Machine) names(asked []string, why func(string, ...any)) []string {
-	var names []string
-	add := func(name string) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	for _, name := range asked {
-		switch name = strings.TrimSpace(name); name {
-		case "auto", "":
-		case "cuda":
-			add("cuda:0")
-		default:
-			add(name)
-		}
-	}
-	if len(names) > 0 {
-		return names
-	}
-	for i := range m.GPUs {
-		add("cuda:" + strconv.Itoa(i))
-	}
-	if len(names) == 0 {
-		add(cpuName)
-		reason := m.NoGPU
-		if reason == "" {
-			reason = "none was found"
-		}
-		why("device: the CPU, as there is no GPU: %s", reason)
-	}
-	return names
-}
 
 // planCPU is the recipe measured best: one session, one thread a run, a runner a core
 // (docs/results.md).
@@ -197,8 +162,8 @@ func (m Machine) planCPU(d *Device, model Model, w Wish, why func(string, ...any
 func (m Machine) planGPU(d *Device, model Model, w Wish) {
 	d.Runners, d.Batch = gpuRunners, gpuBatch
 	given(d, model, w)
-	if i, err := strconv.Atoi(strings.TrimPrefix(d.Name, "cuda:")); err == nil && i < len(m.GPUs) {
-		d.MemoryBytes = uint64(w.GPUMemory * float64(m.GPUs[i].MemoryTotal))
+	if n, ok := gpuNumber(d.Name); ok && n < len(m.GPUs) {
+		d.MemoryBytes = uint64(w.GPUMemory * float64(m.GPUs[n].MemoryTotal))
 	}
 }
 
@@ -224,7 +189,7 @@ func (p *Plan) tellGPUs(m Machine, w Wish) {
 	if n == 0 {
 		return
 	}
-	p.why("device: %d of %d GPUs, %d runners each: one batch is copied while the other is computed", n, max(len(m.GPUs), n), gpuRunners)
+	p.why("device: %d of %d GPUs seen, %d runners each: one batch is copied while the other is computed", n, len(m.GPUs), gpuRunners)
 	if w.Batch == 0 {
 		p.why("batch: %d a GPU, %d in all (GPUs × 32)", batches/n, batches)
 	}
@@ -243,7 +208,8 @@ func (m Machine) fit(p *Plan, model Model, w Wish) {
 	}
 	if now := p.need(); now < was {
 		p.why("memory: %s would be needed and %s may be used: smaller batches or fewer runners need %s", mib(was), mib(b.May), mib(now))
-	} else if b.Total > 0 && now > b.May {
+	}
+	if now := p.need(); b.Total > 0 && now > b.May {
 		p.why("memory: %s are needed and %s may be used: it may not be enough", mib(now), mib(b.May))
 	}
 	if w.Decoders > 0 {

@@ -52,11 +52,13 @@ func TestAPlanFitsItsMachine(t *testing.T) {
 		"asked for beats measured":   {laptop, small, Wish{Batch: 1, Measured: &Measured{Batch: 4, Runners: 6}}, []Device{cpu(6, 1)}, "batch: 1, as asked"},
 		"four GPUs": {node, small, Wish{}, []Device{cuda("cuda:0", 32, .8), cuda("cuda:1", 32, .8), cuda("cuda:2", 32, .8), cuda("cuda:3", 32, .8)},
 			"32 a GPU, 128 in all (GPUs × 32)"},
-		"two GPUs and the CPU":   {node, small, Wish{Devices: []string{"cuda:0", "cuda:1", "cpu"}}, []Device{cuda("cuda:0", 32, .8), cuda("cuda:1", 32, .8), cpu(32, 2)}, "64 in all"},
-		"less of a GPU's memory": {node, small, Wish{Devices: []string{"cuda"}, GPUMemory: .25}, []Device{cuda("cuda:0", 32, .25)}, "25 % of each"},
-		"the same device twice":  {node, small, Wish{Devices: []string{"cuda", "cuda:0", "cpu", "cpu"}}, []Device{cuda("cuda:0", 32, .8), cpu(32, 2)}, ""},
-		"a GPU that nobody sees": {laptop, small, Wish{Devices: []string{"cuda:0"}}, []Device{{Name: "cuda:0", Sessions: 1, Runners: 2, Threads: 1, Batch: 32}}, ""},
-		"more cores than memory": {crowd, Model{Bytes: 90 << 20, PatchPx: 224}, Wish{}, []Device{cpu(64, 1)}, "smaller batches or fewer runners"},
+		"two GPUs and the CPU":        {node, small, Wish{Devices: []string{"cuda:0", "cuda:1", "cpu"}}, []Device{cuda("cuda:0", 32, .8), cuda("cuda:1", 32, .8), cpu(32, 2)}, "64 in all"},
+		"less of a GPU's memory":      {node, small, Wish{Devices: []string{"cuda"}, GPUMemory: .25}, []Device{cuda("cuda:0", 32, .25)}, "25 % of each"},
+		"the same device twice":       {node, small, Wish{Devices: []string{"cuda", "cuda:0", "cpu", "cpu"}}, []Device{cuda("cuda:0", 32, .8), cpu(32, 2)}, ""},
+		"a GPU that nobody sees":      {laptop, small, Wish{Devices: []string{"cuda:0"}}, []Device{{Name: "cuda:0", Sessions: 1, Runners: 2, Threads: 1, Batch: 32}}, "cuda:0 is not seen here"},
+		"auto beside the CPU":         {node, small, Wish{Devices: []string{"auto", "cpu", ""}}, []Device{cuda("cuda:0", 32, .8), cuda("cuda:1", 32, .8), cuda("cuda:2", 32, .8), cuda("cuda:3", 32, .8), cpu(32, 2)}, ""},
+		"a number as others write it": {node, small, Wish{Devices: []string{"cuda:01"}}, []Device{cuda("cuda:1", 32, .8)}, ""},
+		"more cores than memory":      {crowd, Model{Bytes: 90 << 20, PatchPx: 224}, Wish{}, []Device{cpu(64, 1)}, "smaller batches or fewer runners"},
 	} {
 		p, err := c.machine.Plan(c.model, c.wish)
 		if err != nil || !reflect.DeepEqual(p.Devices, c.want) {
@@ -85,7 +87,11 @@ func TestAPlanGivesUpWhatNobodyAskedFor(t *testing.T) {
 	if d := p.Devices[0]; d.Batch != 1 || d.Runners >= 8 || p.Slides != 2 {
 		t.Errorf("%+v, %d slides: want small batches, fewer runners, and the slides asked for", d, p.Slides)
 	}
-	if p.Memory.Go < m.MemoryTotal/4 || p.Memory.Go >= m.MemoryTotal {
+	m.MemoryTotal = 100 << 20
+	if tiny, err := m.Plan(model, Wish{Slides: 2}); err != nil || !strings.Contains(strings.Join(tiny.Why, "\n"), "may not be enough") {
+		t.Errorf("%q, %v: as small as it gets it does not fit, and nobody is told", tiny.Why, err)
+	}
+	if m.MemoryTotal = 512 << 20; p.Memory.Go < m.MemoryTotal/4 || p.Memory.Go >= m.MemoryTotal {
 		t.Errorf("Go may have %d of %d bytes", p.Memory.Go, m.MemoryTotal)
 	}
 	asked, err := m.Plan(model, Wish{Slides: 2, Batch: 8, Runners: 8})
@@ -113,7 +119,10 @@ func TestDecodersHaveTheirPartOfTheMemory(t *testing.T) {
 
 func TestAPlanRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	for _, w := range []Wish{{Batch: -1}, {Runners: -1}, {GPUMemory: 1.5}, {Slides: -1}} {
+	for _, w := range []Wish{
+		{Batch: -1}, {Runners: -1}, {GPUMemory: 1.5}, {Slides: -1},
+		{Devices: []string{"cuda:-1"}}, {Devices: []string{"cpu", "gpu"}}, {Devices: []string{"CPU"}}, {Devices: []string{"cuda:256"}}, {Devices: []string{"cuda:"}}, {Devices: []string{"cpu:0"}},
+	} {
 		if _, err := laptop.Plan(small, w); fault.Of(err) != fault.Invalid {
 			t.Errorf("%+v: %v", w, err)
 		}

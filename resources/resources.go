@@ -8,7 +8,7 @@
 //
 //	resources.go  what there is and is used at a moment; sampler.go: every two seconds
 //	cores.go, group.go, gpu.go, network.go  where that is read
-//	plan.go       devices, runners, batches, memory: a pure function of it
+//	devices.go, plan.go  devices, runners, batches, memory: a pure function of it
 //	guard.go      what is given back when memory gets tight, and when
 //	calibration.go  what is measured of a machine, for the next start
 package resources
