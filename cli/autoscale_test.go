@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"bcc/autoscale"
 	"bcc/client"
@@ -26,8 +30,33 @@ type scalingServer struct {
 	*httptest.Server
 	mu     sync.Mutex
 	status int
+	hangUp bool   // it answers nothing
+	raw    string // instead of what it knows
+	asked  int    // requests
 	says   client.Fleet
 	heard  []client.Wish
+}
+
+// set changes it while nobody is answered.
+func (s *scalingServer) set(change func(*client.Fleet)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.says)
+}
+
+func (s *scalingServer) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
+}
+
+func (s *scalingServer) lastHeard() client.Wish {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.heard) == 0 {
+		return client.Wish{}
+	}
+	return s.heard[len(s.heard)-1]
 }
 
 func newScalingServer(t *testing.T, says client.Fleet) *scalingServer {
@@ -36,10 +65,18 @@ func newScalingServer(t *testing.T, says client.Fleet) *scalingServer {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.asked++
+		if s.hangUp {
+			panic(http.ErrAbortHandler)
+		}
 		w.Header().Set("Content-Type", "application/json")
+		if s.raw != "" {
+			_, _ = w.Write([]byte(s.raw))
+			return
+		}
 		if s.status != http.StatusOK {
 			w.WriteHeader(s.status)
-			_, _ = w.Write([]byte(`{"error":{"code":401,"message":"send a key","details":""}}`))
+			fmt.Fprintf(w, `{"error":{"code":%d,"message":"planted","details":""}}`, s.status)
 			return
 		}
 		if r.Method == http.MethodPut {
@@ -95,7 +132,7 @@ func TestADryRunExplainsAndDoesNothing(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "kept")
 	args := []string{"autoscale", "--server", s.URL, "--target", "local", "--dir", dir, "--kind", "name=cpu,max=3", "--dry-run", "--once"}
 	code, out, errs := bcc(t, args...)
-	for _, want := range []string{"urgent, by ", "routine, no deadline, waits for 60 min: 40 slides, about 40000 patches", "cpu  1 ready, 1 of them at work", "12.5 patches/s", "* work", "  cpu ", "  target "} {
+	for _, want := range []string{"urgent, by ", "routine, no deadline, waits for 60 min: 40 slides, about 40,000 patches", "cpu  1 ready, 1 at work", "12.5 patches/s", "* work", "  cpu ", "  target "} {
 		if !strings.Contains(out, want) {
 			t.Errorf("it does not say %q", want)
 		}
@@ -196,6 +233,90 @@ func TestAWorkerIsStartedWithWhatWasGivenAndItsShareOfTheCores(t *testing.T) {
 	}{{"BCC_DRAIN=1h", false}, {"BCC_QUEUE=nats://q", true}, {"GOMAXPROCS=9", false}, {"GOMAXPROCS=3", true}, {"PATH=" + os.Getenv("PATH"), true}} {
 		if slices.Contains(env, c.v) != c.want {
 			t.Errorf("the environment has %s: %v, want %v", c.v, !c.want, c.want)
+		}
+	}
+}
+
+// openScaler returns bcc autoscale before its first decision, and what it logs.
+func openScaler(t *testing.T, args ...string) (*scaler, *bytes.Buffer) {
+	t.Helper()
+	var f autoscaleFlags
+	fs := pflag.NewFlagSet("autoscale", pflag.ContinueOnError)
+	f.register(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	s, err := f.open(t.Context(), Streams{In: strings.NewReader(""), Out: io.Discard, Err: &log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s, &log
+}
+
+// What the server says may be missing, broken, or no server's.
+func TestTheLastDecisionHoldsWhileTheServerIsNotToBeBelieved(t *testing.T) {
+	t.Parallel()
+	s := newScalingServer(t, client.Fleet{Demands: muchToDo, ShardPatches: 512})
+	scaler, log := openScaler(t, "--server", s.URL, "--target", "print", "--kind", "name=cpu,rate=1,max=7")
+	step := func() autoscale.Outcome { return scaler.loop.Step(t.Context()) }
+	if o := step(); o.Err != nil || o.Left["cpu"] != 7 {
+		t.Fatalf("%+v", o)
+	}
+	s.set(func(f *client.Fleet) { f.Demands = nil }) // would end them all
+	for _, c := range []struct {
+		says    string
+		trouble func()
+	}{
+		{"does not answer: the connection broke off", func() { s.hangUp = true }},
+		{"planted", func() { s.status = http.StatusInternalServerError }},
+		{"cannot do it now: planted", func() { s.status = http.StatusServiceUnavailable }},
+		{"is busy: planted", func() { s.status = http.StatusTooManyRequests }},
+		{"BCC_KEY", func() { s.status = http.StatusUnauthorized }},
+		{"says nothing of its fleet", func() { s.raw = "{}" }},
+		{"is no bcc serve", func() { s.raw = "<html>log in</html>" }},
+	} {
+		log.Reset()
+		s.set(func(*client.Fleet) { c.trouble() })
+		for range 20 {
+			if o := step(); o.Held == "" || o.Decision.Wanted["cpu"] != 7 || o.Left["cpu"] != 7 {
+				t.Fatalf("%s: %+v", c.says, o)
+			}
+		}
+		if said := log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "last decision kept") || !strings.Contains(said, c.says) {
+			t.Errorf("want one line that says %q: %s", c.says, said)
+		}
+		s.set(func(f *client.Fleet) { s.hangUp, s.status, s.raw, f.Demands = false, http.StatusOK, "", muchToDo })
+		if o := step(); o.Held != "" || strings.Count(log.String(), "msg=decided") != 1 {
+			t.Errorf("after %q: %+v, %s", c.says, o, log)
+		}
+	}
+	s.Close()
+	log.Reset()
+	if o := step(); o.Left["cpu"] != 7 || !strings.Contains(log.String(), "does not answer: connection refused") {
+		t.Errorf("%+v, %s", o, log)
+	}
+}
+
+// refusing is a target that says nothing of its groups.
+type refusing struct {
+	groups
+	err error
+}
+
+func (r refusing) Groups(context.Context) ([]autoscale.Group, error) { return nil, r.err }
+
+func TestATargetThatIsAwayIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	for kind, ends := range map[fault.Kind]bool{fault.Invalid: true, fault.NotFound: true, fault.Unsupported: true, fault.Busy: false, fault.Unavailable: false} {
+		s := scaler{flags: &autoscaleFlags{target: "kube"}, target: refusing{err: fault.New(kind, "planted")}}
+		if err := s.check(t.Context()); (err != nil) != ends || ends && fault.Of(err) != kind {
+			t.Errorf("%v: %v", kind, err)
 		}
 	}
 }

@@ -80,6 +80,9 @@ func (f *autoscaleFlags) open(ctx context.Context, std Streams) (_ *scaler, err 
 	if _, err := s.client.Fleet(ctx); err != nil { // a wrong address or key ends this at once, a server that is away when --patience is over
 		return nil, asked(err)
 	}
+	if err := s.check(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.stand(ctx); err != nil {
 		return nil, err
 	}
@@ -101,6 +104,17 @@ func (f *autoscaleFlags) open(ctx context.Context, std Streams) (_ *scaler, err 
 	}
 	s.loop, err = autoscale.NewLoop(loop)
 	return s, err
+}
+
+// check asks the target once: what is wrong with a name, a right or a key is told to who
+// has just typed it. What passes, is waited for.
+func (s *scaler) check(ctx context.Context) error {
+	_, err := s.target.Groups(ctx)
+	switch fault.Of(err) {
+	case fault.Invalid, fault.NotFound, fault.Unsupported:
+		return fmt.Errorf("--target %s: %w", s.flags.target, err)
+	}
+	return nil
 }
 
 // stand joins the queue over which the leader is elected. What is only looked at needs none.
