@@ -110,3 +110,23 @@ func TestUseIsOfTheContainersQuota(t *testing.T) {
 		t.Errorf("%v %% of the machine, want 100", got)
 	}
 }
+func TestALimitCountsWhereItIsLowerOrAllThatIsKnown(t *testing.T) {
+	t.Parallel()
+	limited := planted(t, "0::/\n", map[string]string{"memory.max": "900\n", "memory.current": "100\n"})
+	for name, c := range map[string]struct {
+		g           groups
+		total       uint64 // of the machine, half of it used
+		want, wantT uint64
+		limited     bool
+	}{
+		"lower":                      {limited, 1000, 100, 900, true},
+		"higher than the machine":    {limited, 800, 400, 800, false},
+		"the machine tells nothing":  {limited, 0, 100, 900, true},
+		"nobody tells":               {planted(t, "", nil), 0, 0, 0, false},
+		"no limit above the process": {planted(t, "0::/\n", nil), 800, 400, 800, false},
+	} {
+		if used, total, is := c.g.within(c.total/2, c.total); used != c.want || total != c.wantT || is != c.limited {
+			t.Errorf("%s: %d of %d, %v", name, used, total, is)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package resources
 
 import (
+	"errors"
 	"fmt"
 
 	"bcc/fault"
@@ -100,9 +101,8 @@ const (
 // Plan divides the machine. It is a pure function: the same machine, model and wish
 // give the same plan. An error is of kind fault.Invalid.
 func (m Machine) Plan(model Model, w Wish) (Plan, error) {
-	if w.Batch < 0 || w.Runners < 0 || w.Slides < 0 || w.Decoders < 0 || !(w.GPUMemory >= 0 && w.GPUMemory <= 1) {
-		return Plan{}, fault.New(fault.Invalid, "plan: batch %d, runners %d, slides %d, decoders %d, GPU memory %v: want 0 or more, and a part from 0 to 1",
-			w.Batch, w.Runners, w.Slides, w.Decoders, w.GPUMemory)
+	if err := w.validate(); err != nil {
+		return Plan{}, err
 	}
 	if w.GPUMemory == 0 {
 		w.GPUMemory = 0.8
@@ -124,6 +124,23 @@ func (m Machine) Plan(model Model, w Wish) (Plan, error) {
 	p.tellGPUs(m, w)
 	m.fit(&p, model, w)
 	return p, nil
+}
+
+// validate returns every problem at once.
+func (w Wish) validate() error {
+	var errs []error
+	for _, n := range []struct {
+		what string
+		is   int
+	}{{"batch", w.Batch}, {"runners", w.Runners}, {"slides at once", w.Slides}, {"decoders", w.Decoders}} {
+		if n.is < 0 {
+			errs = append(errs, fault.New(fault.Invalid, "plan: %s %d: want 0 or more", n.what, n.is))
+		}
+	}
+	if !(w.GPUMemory >= 0 && w.GPUMemory <= 1) { // true for NaN
+		errs = append(errs, fault.New(fault.Invalid, "plan: GPU memory fraction %v: want 0 to 1", w.GPUMemory))
+	}
+	return errors.Join(errs...)
 }
 
 func (p *Plan) why(format string, args ...any) { p.Why = append(p.Why, fmt.Sprintf(format, args...)) }

@@ -15,6 +15,8 @@ package resources
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"time"
 
@@ -47,7 +49,7 @@ type Snapshot struct {
 	CPUPercent   float64       // 0 to 100: of all cores of the machine; in a container with a quota, of that
 	CPUThrottled float64       // seconds for which the container was stopped since it started, its quota used up
 	RSSBytes     uint64        // of this process
-	MemoryUsed   uint64        // of MemoryTotal; files that the kernel keeps at hand are not in it
+	MemoryUsed   uint64        // of MemoryTotal (0: nothing tells); files that the kernel keeps at hand are not in it
 	MemoryTotal  uint64
 	Limited      bool   // MemoryTotal is the limit of a control group
 	DiskFree     uint64 // that this user may still write, on the disk of the folder
@@ -137,8 +139,11 @@ func since(ctx context.Context, cfg Config, before counted) (s Snapshot, now cou
 	}
 	for _, folder := range append([]Folder{{"data", cfg.Folder}}, cfg.Folders...) {
 		d, err := disk.UsageWithContext(ctx, folder.Path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return s, now, fault.New(fault.NotFound, "read disk use: there is no folder %s", folder.Path)
+		}
 		if err != nil {
-			return s, now, fault.New(fault.Unavailable, "read disk use: %w", err)
+			return s, now, fault.New(fault.Unavailable, "read disk use at %s: %w", folder.Path, err)
 		}
 		s.Disks = append(s.Disks, Disk{folder.Name, folder.Path, d.Free, d.Total, percent(d.Used, d.Used+d.Free)})
 	}
@@ -156,10 +161,17 @@ func memory(ctx context.Context, g groups) (used, total uint64, limited bool, er
 	if err != nil {
 		return 0, 0, false, fault.New(fault.Unavailable, "read memory use: %w", err)
 	}
-	if group, ok := g.memory(); ok && group.limit < m.Total {
-		return min(group.used, group.limit), group.limit, true, nil
+	used, total, limited = g.within(m.Total-min(m.Available, m.Total), m.Total)
+	return used, total, limited, nil
+}
+
+// within returns the memory of the tightest group where that is less than the machine's,
+// or where nothing tells of the machine's (total 0: /proc/meminfo is hidden).
+func (g groups) within(used, total uint64) (uint64, uint64, bool) {
+	if group, ok := g.memory(); ok && (group.limit < total || total == 0) {
+		return min(group.used, group.limit), group.limit, true
 	}
-	return m.Total - min(m.Available, m.Total), m.Total, false, nil
+	return used, total, false
 }
 
 // Memory returns what is used now of the memory that there is, bytes: of the machine's, or

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +20,8 @@ func TestASnapshotIsPlausible(t *testing.T) {
 		s.DiskFree > s.DiskTotal || s.DiskTotal == 0 || time.Since(s.Time) > time.Minute {
 		t.Errorf("%+v", s)
 	}
-	if _, err := Read(t.Context(), Config{Folder: filepath.Join(t.TempDir(), "nowhere")}, 0); fault.Of(err) != fault.Unavailable {
-		t.Errorf("%v: want unavailable", err)
+	if _, err := Read(t.Context(), Config{Folder: filepath.Join(t.TempDir(), "nowhere")}, 0); fault.Of(err) != fault.NotFound || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("%v: want not found, and the folder", err)
 	}
 }
 
