@@ -132,7 +132,7 @@ func (e *explainer) print(x explained) {
 	b.WriteString("  There are:\n")
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, k := range x.Kinds {
-		fmt.Fprintf(w, "    %s\t%d ready, %d of them at work\t%d starting\t%d to %d allowed\t%s\t%s to start\n",
+		fmt.Fprintf(w, "    %s\t%d ready, %d at work, %d starting; %d to %d allowed; %s; %s to start\n",
 			k.Kind, k.Ready, k.Busy, k.Starting, k.Min, k.Max, describeRate(k.PatchesPerS), span(k.StartS))
 	}
 	_ = w.Flush() // into a strings.Builder
@@ -147,7 +147,7 @@ func (e *explainer) print(x explained) {
 	}
 	_ = w.Flush()
 	b.WriteString("\n")
-	_, _ = io.WriteString(e.out, b.String())
+	_, _ = io.WriteString(e.out, fitted(b.String(), columnsOf(e.out)))
 }
 
 func describeDemand(d shownDemand) string {
@@ -159,7 +159,7 @@ func describeDemand(d shownDemand) string {
 	if d.Deadline != nil {
 		when = "by " + d.Deadline.Local().Format("2006-01-02 15:04")
 	}
-	return fmt.Sprintf("%s, %s: %s, about %.0f patches", what, when, slides(d.Slides), d.Patches)
+	return fmt.Sprintf("%s, %s: %s, about %s patches", what, when, slides(d.Slides), thousands(d.Patches))
 }
 
 func describeRate(perS float64) string {

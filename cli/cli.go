@@ -69,6 +69,7 @@ with it have never seen a patient's BCC; their cards say what they are.`,
 	root.PersistentFlags().StringVar(&profile.path, "cpuprofile", "", "write a CPU profile for go tool pprof to this file")
 	_ = root.PersistentFlags().MarkHidden("cpuprofile") // for developers
 	root.CompletionOptions.HiddenDefaultCmd = true
+	fitHelp(root, std.Out)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fault.Hint(fault.New(fault.Invalid, "%w", err), "%s --help lists the flags", cmd.CommandPath())
 	})

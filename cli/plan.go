@@ -48,11 +48,8 @@ now until the last slide is through, and what it costs. Nothing is started.
 
 --slides is one of
   a number           of biopsies as COBRA's: 0.163 Gpx in the median, 40 % of it tissue
-  slides             a folder, a list: their sizes are read, and of some (--look) the
-                     tissue is found
-  a table in .csv    with the column patches, or width_px, height_px and mpp_um, or as
-                     COBRA's bcc_images.csv
-
+  slides             a folder, a list: sizes are read, and of some (--look) the tissue
+  a table in .csv    with the column patches, or width_px, height_px and mpp_um, or as COBRA's
   nothing            with --server: what waits there
 
 Rates are measured (bcc bench engine --write FILE), by network and type. What was not is

@@ -76,12 +76,12 @@ func planChart(p *capacity.Plan, cfg capacity.Config) plot.Chart {
 		band = append(band, low[i])
 	}
 	chart := plot.Chart{
-		Title: fmt.Sprintf("%s: cost against time", slides(p.Work.Slides)),
+		Title: fmt.Sprintf("%s: cost against time", slidesOf(p.Work.Slides)),
 		Words: "What machines cost that finish sooner or later. " + p.Why,
 		X:     plot.From0("finished in "+name, until/unit),
 		Y:     plot.From0("USD", max(top, min(cfg.Budget, 1.3*top))),
 		Items: []plot.Item{
-			{Label: "nine of ten", Colour: plot.Blue, Fill: band},
+			{Label: "nine of ten cases", Colour: plot.Blue, Fill: band},
 			{Colour: plot.Blue, Line: line},
 		},
 	}

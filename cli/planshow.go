@@ -6,7 +6,6 @@ import (
 	"io"
 	"math"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"bcc/capacity"
@@ -23,9 +22,26 @@ func showPlan(w io.Writer, asJSON bool, p *capacity.Plan, cfg capacity.Config, b
 		}
 		return nil
 	}
-	fmt.Fprintf(w, "%s, %s patches (%s; %s), model %s\n", slides(p.Work.Slides), thousands(p.Work.Total), p.Work.Basis, plusMinus(p.Work.Deviation), b.Card.Name)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(tw, "\tMACHINES\tPATCHES/S EACH\tFINISHED IN\t(9 OF 10)\tUSD\t(9 OF 10)\tA SLIDE\tRATE IS\n")
+	width := columnsOf(w)
+	head := fmt.Sprintf("%s, %s patches (%s; %s), model %s\n", slidesOf(p.Work.Slides), thousands(p.Work.Total), p.Work.Basis, plusMinus(p.Work.Deviation), b.Card.Name)
+	if _, err := io.WriteString(w, fitted(head, width)); err != nil {
+		return unwritten(err)
+	}
+	if err := planGrid(p).print(w); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, fitted(planWords(p, cfg), width)); err != nil {
+		return unwritten(err)
+	}
+	return nil
+}
+
+// planGrid is a row an option of the frontier.
+func planGrid(p *capacity.Plan) *grid {
+	g := &grid{
+		head: []string{"", "MACHINES", "PATCHES/S EACH", "FINISHED IN", "9 OF 10 WITHIN", "USD", "9 OF 10 FOR", "A SLIDE", "RATE IS"},
+		less: []string{"A SLIDE", "PATCHES/S EACH", "9 OF 10 FOR", "9 OF 10 WITHIN"},
+	}
 	for _, o := range p.Few(planRows) {
 		mark, rate := "", "estimated"
 		if p.Advised != nil && o.String() == p.Advised.String() {
@@ -37,31 +53,38 @@ func showPlan(w io.Writer, asJSON bool, p *capacity.Plan, cfg capacity.Config, b
 		if o.Speed.Given {
 			rate = "given"
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%.0f\t%s\t%s to %s\t%s\t%s to %s\t%s\t%s\n", mark, o, o.Speed.PatchesPerS,
-			capacity.Words(o.Finish.Mid), capacity.Words(o.Finish.Low), capacity.Words(o.Finish.High),
-			dollars(o.USD.Mid), dollars(o.USD.Low), dollars(o.USD.High), dollars(o.USD.Mid/float64(p.Work.Slides)), rate)
+		g.row(mark, o.String(), fmt.Sprintf("%.0f", o.Speed.PatchesPerS), capacity.Words(o.Finish.Mid), withinWords(o),
+			dollars(o.USD.Mid), forWords(o), dollars(o.USD.Mid/float64(p.Work.Slides)), rate)
 	}
-	if err := tw.Flush(); err != nil {
-		return unwritten(err)
-	}
-	if p.Advised != nil {
-		fmt.Fprintf(w, "\n→ %s: %s\n", p.Advised, p.Why)
-		fmt.Fprintf(w, "  rate: %s\n", p.Advised.Speed.Basis)
-		if t := p.Advised.Type; t.Source != "" || t.Date != "" {
-			fmt.Fprintf(w, "  price: $%v an hour, %s\n", p.Price(t), strings.TrimSpace(t.Source+" "+t.Date))
+	return g
+}
+
+func withinWords(o capacity.Option) string {
+	return capacity.Words(o.Finish.Low) + " to " + capacity.Words(o.Finish.High)
+}
+
+func forWords(o capacity.Option) string { return dollars(o.USD.Low) + " to " + dollars(o.USD.High) }
+
+// planWords is what stands below the table: what is advised and what was reckoned with.
+func planWords(p *capacity.Plan, cfg capacity.Config) string {
+	var b strings.Builder
+	if o := p.Advised; o != nil {
+		fmt.Fprintf(&b, "\n→ %s: %s\n", o, p.Why)
+		fmt.Fprintf(&b, "  finished in %s (%s), for %s (%s), %s a slide\n", capacity.Words(o.Finish.Mid), withinWords(*o),
+			dollars(o.USD.Mid), forWords(*o), dollars(o.USD.Mid/float64(p.Work.Slides)))
+		fmt.Fprintf(&b, "  rate: %s\n", o.Speed.Basis)
+		if t := o.Type; t.Source != "" || t.Date != "" {
+			fmt.Fprintf(&b, "  price: $%v an hour, %s\n", p.Price(t), strings.TrimSpace(t.Source+" "+t.Date))
 		}
 	} else {
-		fmt.Fprintf(w, "\n%s\n", p.Why)
+		fmt.Fprintf(&b, "\n%s\n", p.Why)
 	}
 	for _, line := range leftOutWords(p.LeftOut) {
-		fmt.Fprintf(w, "  left out: %s\n", line)
+		fmt.Fprintf(&b, "  left out: %s\n", line)
 	}
-	_, err := fmt.Fprintf(w, "  reckoned with: start-up of %s (paid for), by the second and %s at least, machines of one type at a time\n",
+	fmt.Fprintf(&b, "  reckoned with: start-up of %s (paid for), by the second and %s at least, machines of one type at a time\n",
 		capacity.Words(cfg.StartUp), capacity.Words(cfg.MinBilled))
-	if err != nil {
-		return unwritten(err)
-	}
-	return nil
+	return b.String()
 }
 
 // leftOutWords names the types that were left out, by their reasons.
@@ -96,7 +119,15 @@ func plusMinus(deviation float64) string {
 	return fmt.Sprintf("± %.0f %%", 100*deviation)
 }
 
-// thousands writes a number with a thin mark between thousands: 1,234,567.
+// slidesOf is slides for a number that may be large.
+func slidesOf(n int) string {
+	if n == 1 {
+		return slides(n)
+	}
+	return thousands(float64(n)) + " slides"
+}
+
+// thousands writes a number with a comma between thousands: 1,234,567.
 func thousands(v float64) string {
 	digits := fmt.Sprintf("%.0f", v)
 	var b strings.Builder

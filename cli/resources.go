@@ -121,7 +121,8 @@ func (f *resourcesFlags) run(ctx context.Context, std Streams) error {
 
 // printMachine prints it for a terminal.
 func printMachine(to io.Writer, b *model.Bundle, m resources.Machine, s resources.Snapshot, p resources.Plan) error {
-	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	line := func(format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
 	line("bcc %s on this machine, use over %v", telemetry.Version, s.Window.Round(10*time.Millisecond))
 	line("  cores     %s; %.0f %% used", coresWords(m.Cores), s.CPUPercent)
@@ -155,7 +156,9 @@ func printMachine(to io.Writer, b *model.Bundle, m resources.Machine, s resource
 	for _, why := range p.Why {
 		line("  · %s", why)
 	}
-	return w.Flush()
+	_ = w.Flush() // into a strings.Builder
+	_, err := io.WriteString(to, fitted(text.String(), columnsOf(to)))
+	return err
 }
 
 func coresWords(c resources.Cores) string {

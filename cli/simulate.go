@@ -131,7 +131,7 @@ func (f *simulateFlags) run(ctx context.Context, std Streams) error {
 		f.cfg.Kinds = kinds
 	}
 	if f.explain {
-		f.cfg.Logger = slog.New(slog.NewTextHandler(std.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		f.cfg.Logger = slog.New(decisions{std.Err})
 	}
 	if err := f.cfg.Validate(); err != nil {
 		return err
@@ -147,10 +147,7 @@ func (f *simulateFlags) run(ctx context.Context, std Streams) error {
 	if err != nil {
 		return err
 	}
-	tw := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	if !f.json {
-		fmt.Fprintln(tw, "TRACE\tPOLICY\tMISSES\tP50\tP99\tHOURS\tUSD\tREVERSALS\tSTARTS\tPEAK\tBUSY\tBOUND\tRATIO\tUSD RATIO\t")
-	}
+	rows := simulationGrid(len(loads), len(f.cfg.Kinds))
 	for _, load := range loads {
 		s, err := f.simulate(ctx, load, policies)
 		if err != nil {
@@ -167,12 +164,12 @@ func (f *simulateFlags) run(ctx context.Context, std Streams) error {
 			}
 			continue
 		}
-		s.print(tw)
+		s.add(rows)
 	}
-	if err := tw.Flush(); err != nil {
-		return unwritten(err)
+	if f.json {
+		return nil
 	}
-	return nil
+	return rows.print(std.Out)
 }
 
 // choose makes the policies.
@@ -204,6 +201,9 @@ func (f *simulateFlags) simulate(ctx context.Context, load workload, policies []
 	}
 	eg, ctx := errgroup.WithContext(ctx)
 	eg.SetLimit(runtime.GOMAXPROCS(0))
+	if f.explain {
+		eg.SetLimit(1) // one policy's story after the other's
+	}
 	for i, p := range policies {
 		eg.Go(func() (err error) {
 			s.Policies[i], err = sim.Run(ctx, f.cfg, p, load.jobs)
@@ -211,7 +211,9 @@ func (f *simulateFlags) simulate(ctx context.Context, load workload, policies []
 		})
 	}
 	eg.Go(func() error {
-		plan, ok, err := sim.PlanOf(ctx, f.cfg, load.jobs)
+		quiet := f.cfg
+		quiet.Logger = nil // its reason is always that it knows
+		plan, ok, err := sim.PlanOf(ctx, quiet, load.jobs)
 		if ok {
 			s.Plan = &plan
 		}
@@ -303,15 +305,31 @@ func listMade(w io.Writer) error {
 	return tw.Flush()
 }
 
-// print writes a row a policy, and what nobody can do without below them.
-func (s simulation) print(w io.Writer) {
+// simulationGrid is the table of all traces. Without room goes first what others tell.
+func simulationGrid(loads, kinds int) *grid {
+	g := &grid{
+		head:  []string{"TRACE", "POLICY", "MISSES", "P50", "P99", "HOURS", "USD", "REVERSALS", "STARTS", "PEAK", "BUSY", "BOUND", "RATIO", "USD RATIO"},
+		right: true, less: []string{"USD RATIO", "BOUND", "PEAK", "BUSY", "STARTS", "P50", "USD"},
+	}
+	if kinds > 1 { // then hours of different kinds are added up, and prices say more
+		g.less[0] = "RATIO"
+	}
+	if loads == 1 {
+		g.less = append([]string{"TRACE"}, g.less...)
+	}
+	return g
+}
+
+// add adds a row a policy, and what somebody could do who knew the trace below them.
+func (s simulation) add(g *grid) {
 	rows := s.Policies
 	if s.Plan != nil {
 		rows = append(slices.Clone(rows), *s.Plan)
 	}
 	for _, p := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%.2f\t%.2f\t%d\t%d\t%d\t%.0f%%\t%.2f\t%.3f\t%s\t\n", s.Trace, p.Policy, p.Misses,
-			briefly(p.P50), briefly(p.P99), p.Hours, p.USD, p.Reversals, p.Starts, p.Peak, 100*p.Busy, s.Bound.Hours, p.RatioHours, ratioOrNone(p.RatioUSD))
+		g.row(s.Trace, p.Policy, fmt.Sprint(p.Misses), briefly(p.P50), briefly(p.P99), fmt.Sprintf("%.2f", p.Hours), fmt.Sprintf("%.2f", p.USD),
+			fmt.Sprint(p.Reversals), fmt.Sprint(p.Starts), fmt.Sprint(p.Peak), fmt.Sprintf("%.0f%%", 100*p.Busy),
+			fmt.Sprintf("%.2f", s.Bound.Hours), fmt.Sprintf("%.3f", p.RatioHours), ratioOrNone(p.RatioUSD))
 	}
 }
 

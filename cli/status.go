@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -92,8 +91,13 @@ func listCohorts(ctx context.Context, c *client.Client, asJSON bool, std Streams
 		fmt.Fprintf(std.Err, "bcc: no cohort on %s; bcc submit makes one\n", hostOf(c.Server()))
 		return nil
 	}
-	w := tabwriter.NewWriter(std.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "COHORT\tNAME\tSUBMITTED\tSTATE\tSLIDES\tDONE\tFAILED\tQUARANTINED\tCANCELLED\tLEFT")
+	return cohortGrid(all).print(std.Out)
+}
+
+// cohortGrid is a row a cohort. Ends that no slide came to may go where there is no room.
+func cohortGrid(all []client.Cohort) *grid {
+	g := &grid{quiet: true, head: []string{"COHORT", "NAME", "SUBMITTED", "STATE", "SLIDES", "DONE", "FAILED", "QUARANTINED", "CANCELLED", "LEFT"}}
+	var failed, quarantined, cancelled int
 	for _, one := range all {
 		n := one.Counts
 		state := one.State
@@ -103,13 +107,20 @@ func listCohorts(ctx context.Context, c *client.Client, asJSON bool, std Streams
 		if one.Held {
 			state += ", held at its cap"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t%s\n", one.ID, shorten(printable(one.Name), 30), one.Submitted.Local().Format("2006-01-02 15:04"),
-			state, n.Submitted, n.Done, n.Failed, n.Quarantined, n.Cancelled, leftOf(one))
+		failed, quarantined, cancelled = failed+n.Failed, quarantined+n.Quarantined, cancelled+n.Cancelled
+		g.row(one.ID, shorten(printable(one.Name), 30), one.Submitted.Local().Format("2006-01-02 15:04"), state,
+			fmt.Sprint(n.Submitted), fmt.Sprint(n.Done), fmt.Sprint(n.Failed), fmt.Sprint(n.Quarantined), fmt.Sprint(n.Cancelled), leftOf(one))
 	}
-	if err := w.Flush(); err != nil {
-		return unwritten(err)
+	for _, column := range []struct {
+		name string
+		n    int
+	}{{"CANCELLED", cancelled}, {"QUARANTINED", quarantined}, {"FAILED", failed}} {
+		if column.n == 0 {
+			g.less = append(g.less, column.name)
+		}
 	}
-	return nil
+	g.less = append(g.less, "SUBMITTED")
+	return g
 }
 
 // leftOf is how much is to come: the time where it is known.
