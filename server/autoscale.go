@@ -101,10 +101,11 @@ func (s *Server) getAutoscale(c *call) error {
 }
 
 // putAutoscale answers PUT /autoscale: an autoscaler says what it has decided, so that
-// people and metrics can see it. Nothing here acts on it.
+// people and metrics can see it. Nothing here acts on it, but alerts do: a key that may
+// only have slides looked at cannot raise one.
 func (s *Server) putAutoscale(c *call) error {
-	if c.who.ID == "" && s.cfg.Verifier != nil && !s.cfg.Local {
-		return refuse(http.StatusForbidden, "send a key of this server", "who may look without a key may not say what is wanted")
+	if s.cfg.Verifier != nil && !s.cfg.Local && !c.who.Admin {
+		return refuse(http.StatusForbidden, "send an operator's key: bcc serve keys make --admin", "only an operator says how many workers are wanted")
 	}
 	var in wishJSON
 	if err := c.readJSON(&in); err != nil {

@@ -90,16 +90,26 @@ func TestWhatAnAutoscalerSaysIsChecked(t *testing.T) {
 	}
 }
 
-// nobodyAsked lets everybody in, as auth.Config.Open does.
-type nobodyAsked struct{}
+// everyone is who each caller is.
+type everyone auth.Principal
 
-func (nobodyAsked) Verify(string) (auth.Principal, error) { return auth.Principal{}, nil }
+func (e everyone) Verify(string) (auth.Principal, error) { return auth.Principal(e), nil }
 
-func TestAStrangerDoesNotSayWhatIsWanted(t *testing.T) {
+func TestOnlyAnOperatorSaysWhatIsWanted(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, func(c *server.Config) { c.Verifier = nobodyAsked{} })
-	s.put(t, "/autoscale", wish).wants(t, http.StatusForbidden)
-	s.get(t, "/autoscale").wants(t, http.StatusOK) // as /machine
+	for who, want := range map[everyone]int{
+		{}:                           http.StatusForbidden, // where requests without a key are let in
+		{ID: "k1", Name: "lab"}:      http.StatusForbidden,
+		{ID: "k2", Admin: true}:      http.StatusOK,
+		{ID: "jwt:of-somebody-else"}: http.StatusForbidden,
+	} {
+		s := newServer(t, func(c *server.Config) { c.Verifier = who })
+		a := s.put(t, "/autoscale", wish).wants(t, want)
+		if want == http.StatusForbidden && !strings.Contains(string(a.body), "keys make --admin") {
+			t.Errorf("%+v is not told which key: %s", who, a.body)
+		}
+		s.get(t, "/autoscale").wants(t, http.StatusOK) // as /machine
+	}
 }
 
 func TestADemandIsSeenByItsDeadline(t *testing.T) {
