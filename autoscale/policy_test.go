@@ -98,7 +98,7 @@ func randomGroups(r *rand.Rand) []Group {
 		k := Kind{
 			Name: fmt.Sprintf("kind%d", i), PatchesPerS: []float64{0, 0.01, 100, 5000}[r.IntN(4)],
 			USDPerHour: []float64{0, 0.3, 7}[r.IntN(3)], StartUp: []time.Duration{0, time.Second, 2 * time.Minute, time.Hour}[r.IntN(4)],
-			Max: []int{1, 7, 10_000}[r.IntN(3)], Spot: r.IntN(2) == 0,
+			Max: []int{0, 1, 7, 10_000}[r.IntN(4)], Spot: r.IntN(2) == 0,
 		}
 		k.Min = min(r.IntN(3), k.Max)
 		groups[i] = Group{Kind: k}

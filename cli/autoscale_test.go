@@ -320,3 +320,22 @@ func TestATargetThatIsAwayIsWaitedFor(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNarrowerBoundsCount(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		given, has, want [2]int // least, most
+		bound            bool
+	}{
+		{[2]int{0, 8}, [2]int{0, 5}, [2]int{0, 5}, false},
+		{[2]int{1, 8}, [2]int{2, 0}, [2]int{2, 8}, false}, // it does not say how many
+		{[2]int{3, 8}, [2]int{0, 2}, [2]int{2, 2}, true},
+		{[2]int{0, 3}, [2]int{5, 9}, [2]int{5, 5}, true},
+		{[2]int{1, 8}, [2]int{0, 0}, [2]int{0, 0}, true}, // somebody has turned the group off
+	} {
+		n := &namedTarget{base: autoscale.Kind{Min: c.given[0], Max: c.given[1]}, bound: c.bound}
+		if k := n.kind(autoscale.Kind{Name: "cpu", Min: c.has[0], Max: c.has[1]}); k.Min != c.want[0] || k.Max != c.want[1] {
+			t.Errorf("%v, and the target has %v: %d to %d, want %v", c.given, c.has, k.Min, k.Max, c.want)
+		}
+	}
+}

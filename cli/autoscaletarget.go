@@ -31,6 +31,7 @@ type namedTarget struct {
 	kinds []autoscale.Kind // as given
 	base  autoscale.Kind   // of those that were not
 	start time.Duration    // where nobody says how long one takes
+	bound bool             // the target says how many there may be, none included
 	log   *slog.Logger
 	told  map[string]bool // kinds that the target has not
 }
@@ -66,10 +67,11 @@ func (t *namedTarget) kind(has autoscale.Kind) autoscale.Kind {
 		}
 	}
 	k.Min = max(k.Min, has.Min)
-	if has.Max > 0 {
+	if has.Max > 0 || t.bound {
 		k.Max = min(k.Max, has.Max)
 	}
-	k.Max = max(k.Max, k.Min)
+	k.Max = max(k.Max, has.Min)
+	k.Min = min(k.Min, k.Max)
 	if k.StartUp == 0 {
 		k.StartUp = has.StartUp
 	}
@@ -105,6 +107,7 @@ func (f *autoscaleFlags) openTarget(out io.Writer, log *slog.Logger) (_ autoscal
 	case "kube":
 		named.Target, err = kube.New(f.kube.config(log))
 	case "aws":
+		named.bound = true
 		named.Target, err = aws.New(f.aws.config(log))
 	case "print":
 		if len(kinds) == 0 {
