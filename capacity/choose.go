@@ -13,10 +13,11 @@ import (
 const tenth = 1.1
 
 // choose keeps the frontier of all options and says which one is advised. Everything goes
-// by the worse end of the intervals.
+// by the worse end of the intervals, in whole seconds: sixteen times the money for half a
+// second is no choice that anybody has.
 func (p *Plan) choose(all []Option) {
 	slices.SortStableFunc(all, func(a, b Option) int {
-		if d := cmp.Compare(a.Finish.High, b.Finish.High); d != 0 {
+		if d := cmp.Compare(a.Finish.seconds(), b.Finish.seconds()); d != 0 {
 			return d
 		}
 		return cmp.Compare(a.USD.High, b.USD.High)
@@ -31,6 +32,9 @@ func (p *Plan) choose(all []Option) {
 	p.Fastest, p.Cheapest = p.Frontier[0], p.Frontier[len(p.Frontier)-1]
 	p.Advised, p.Why = p.advise()
 }
+
+// seconds is the worse end, as time is billed.
+func (s Span) seconds() time.Duration { return (s.High + time.Second - 1).Truncate(time.Second) }
 
 // advise looks along the frontier, on which the slower ones are the cheaper ones.
 func (p *Plan) advise() (*Option, string) {

@@ -158,7 +158,7 @@ func TestTheFrontierIsOfThoseThatNothingBeats(t *testing.T) {
 				o := cfg.option(u, n, s, w, parts.busiest(n))
 				beaten := false
 				for _, f := range p.Frontier {
-					beaten = beaten || f.Finish.High <= o.Finish.High && f.USD.High <= o.USD.High+1e-12
+					beaten = beaten || f.Finish.seconds() <= o.Finish.seconds() && f.USD.High <= o.USD.High+1e-12
 				}
 				if !beaten && n <= 64 {
 					t.Fatalf("%v is as good as any of the frontier and not on it", o)
@@ -166,8 +166,8 @@ func TestTheFrontierIsOfThoseThatNothingBeats(t *testing.T) {
 			}
 		}
 		for i := 1; i < len(p.Frontier); i++ {
-			if a, b := p.Frontier[i-1], p.Frontier[i]; !(a.Finish.High <= b.Finish.High && a.USD.High > b.USD.High) {
-				t.Fatalf("%v before %v", a, b)
+			if a, b := p.Frontier[i-1], p.Frontier[i]; !(a.Finish.seconds() < b.Finish.seconds() && a.USD.High > b.USD.High) {
+				t.Fatalf("%v (%v, $%v) before %v (%v, $%v)", a, a.Finish, a.USD, b, b.Finish, b.USD)
 			}
 		}
 	}
@@ -224,7 +224,7 @@ func TestItSaysWhatItCannotPlanWith(t *testing.T) {
 	}
 	cfg := DefaultConfig()
 	cfg.Spot = true
-	if _, err := New(exact(100), c, rs, cfg); err == nil || !strings.Contains(err.Error(), "spot price is not in the catalogue") {
+	if _, err := New(exact(100), c, rs, cfg); err == nil || !strings.Contains(err.Error(), "no spot price in the catalogue") {
 		t.Errorf("spot without prices: %v", err)
 	}
 	cfg = Config{StartUp: -1, Max: 0, Efficiency: 2, Deadline: -1, Budget: math.NaN()}
