@@ -88,18 +88,29 @@ func (w *watching) pace() string {
 	if w.now.Over() {
 		return w.spent()
 	}
+	f := w.now.Forecast
+	if w.now.Held { // then it is no matter who works how fast
+		return ""
+	}
+	if w.machine && w.now.Workers == 0 {
+		line := "NO WORKER: nobody takes the work"
+		if n := w.wanted; n > 0 {
+			line += fmt.Sprintf(" (%d wanted)", n)
+		}
+		if f != nil {
+			line += fmt.Sprintf("; as fast as before it would take %s (%s to %s)", span(f.RemainingS), span(f.LowS), span(f.HighS))
+		}
+		return line
+	}
 	var parts []string
-	if w.machine && !w.now.Held { // of a cohort that is held it is no matter who works how fast
-		on := fmt.Sprintf("%d workers", w.now.Workers)
-		switch w.now.Workers {
-		case 0:
-			on = "NO WORKER: nobody takes the work"
-		case 1:
-			on = "1 worker"
+	if w.machine {
+		on := "1 worker"
+		if w.now.Workers > 1 {
+			on = fmt.Sprintf("%d workers", w.now.Workers)
 		}
 		parts = append(parts, fmt.Sprintf("%.0f patches/s on %s", w.now.PatchesPerS, on))
 	}
-	if f := w.now.Forecast; f != nil {
+	if f != nil {
 		at := f.Finish.Local()
 		when := at.Format("15:04")
 		if time.Until(at) > 20*time.Hour {

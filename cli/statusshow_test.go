@@ -39,3 +39,21 @@ func TestWhatIsWrongWithTheFleetIsSaidWhileItMatters(t *testing.T) {
 		t.Errorf("said of what is over: %q", w.block())
 	}
 }
+
+func TestNobodyWhoWorksIsSaidInPlaceOfAnEnd(t *testing.T) {
+	t.Parallel()
+	for want, set := range map[string]func(w *watching){
+		"NO WORKER: nobody takes the work":                                                      func(*watching) {},
+		"NO WORKER: nobody takes the work (2 wanted)":                                           func(w *watching) { w.wanted = 2 },
+		"NO WORKER: nobody takes the work; as fast as before it would take 60 s (40 s to 90 s)": func(w *watching) { w.now.Forecast = &client.Forecast{RemainingS: 60, LowS: 40, HighS: 90} },
+		"":                         func(w *watching) { w.now.Held = true }, // its cap is what matters
+		"12 patches/s on 1 worker": func(w *watching) { w.now.Workers, w.now.PatchesPerS = 1, 12 },
+	} {
+		w := &watching{machine: true}
+		w.now.Counts = client.Counts{Submitted: 1, Pending: 1}
+		set(w)
+		if got := w.pace(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

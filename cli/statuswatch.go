@@ -24,6 +24,7 @@ type watching struct {
 	mu      sync.Mutex
 	now     statusJSON
 	machine bool     // is known
+	wanted  int      // workers, by an autoscaler
 	unwell  []string // what is not as it should be with server and workers, in words
 	said    client.Counts
 	at      time.Time // when something was said last
@@ -148,6 +149,7 @@ func (w *watching) ask(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.machine, w.now.PatchesPerS, w.now.Workers, w.unwell = true, m.PatchesPerS, m.Workers.Present, m.Degraded
+	w.wanted = m.Workers.Wanted
 }
 
 func (w *watching) askOn(ctx context.Context) {
