@@ -101,11 +101,11 @@ func cohortGrid(all []client.Cohort) *grid {
 	for _, one := range all {
 		n := one.Counts
 		state := one.State
+		if one.Held {
+			state = "held at its cap"
+		}
 		if one.Priority == "urgent" && !one.Over() {
 			state += ", urgent"
-		}
-		if one.Held {
-			state += ", held at its cap"
 		}
 		failed, quarantined, cancelled = failed+n.Failed, quarantined+n.Quarantined, cancelled+n.Cancelled
 		g.row(one.ID, shorten(printable(one.Name), 30), one.Submitted.Local().Format("2006-01-02 15:04"), state,

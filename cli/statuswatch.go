@@ -190,7 +190,7 @@ func (w *watching) print(out io.Writer) error {
 		return nil
 	}
 	for _, line := range w.block() {
-		if _, err := fmt.Fprintln(out, line); err != nil {
+		if _, err := io.WriteString(out, fitted(line+"\n", columnsOf(out))); err != nil {
 			return unwritten(err)
 		}
 	}
