@@ -138,17 +138,20 @@ func (rs Rates) of(name string) (Rate, bool) {
 }
 
 // Priced returns the type of that name at that price: of the catalogue, else as the machine
-// that was measured under that name.
-func (rs Rates) Priced(c *Catalogue, name string, usd float64) Type {
+// that was measured under that name. NotFound where it is neither: a machine of which only
+// the price is known would get an estimate that stands on nothing.
+func (rs Rates) Priced(c *Catalogue, name string, usd float64) (Type, error) {
 	t, is := c.Type(name)
 	if !is {
-		t = Type{Name: name, Arch: "amd64", VCPU: 1, ThreadsPerCore: 1}
-		if r, is := rs.of(name); is {
-			t.Arch, t.VCPU, t.ThreadsPerCore, t.GPUs = r.Arch, max(r.Cores, 1), max(r.ThreadsPerCore, 1), r.GPUs
+		r, is := rs.of(name)
+		if !is {
+			return Type{}, fault.Hint(fault.New(fault.NotFound, "no type %.80q in the catalogue, and this network was not measured on one of that name", name),
+				"look at the spelling, or say how fast it is: --rate %.80s=PATCHES_PER_S", name)
 		}
+		t = Type{Name: name, Arch: r.Arch, VCPU: max(r.Cores, 1), ThreadsPerCore: max(r.ThreadsPerCore, 1), GPUs: r.GPUs}
 	}
 	t.USD, t.SpotUSD, t.Source, t.Date = usd, usd, "given", ""
-	return t
+	return t, nil
 }
 
 // errNone says that a network was never measured.

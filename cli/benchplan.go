@@ -109,7 +109,11 @@ func (f *benchPlanFlags) foretell(ctx context.Context, b *model.Bundle, set stri
 	}
 	rates := capacity.Rates{f.row(figures, b)}
 	ask := planFlags{slides: set, model: f.model, minTissue: defaultMinTissue, look: f.look, max: 1}
-	catalogue := (&capacity.Catalogue{}).With(rates.Priced(&capacity.Catalogue{}, f.typeName, 1))
+	here, err := rates.Priced(&capacity.Catalogue{}, f.typeName, 1)
+	if err != nil {
+		return told, err
+	}
+	catalogue := (&capacity.Catalogue{}).With(here)
 	cfg, err := ask.config(time.Now())
 	if err != nil {
 		return told, err

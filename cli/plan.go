@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -71,7 +72,7 @@ cheapest.`,
 	fs.SortFlags = false
 	fs.StringVar(&f.slides, "slides", "", "how many, or which: a number, a slide, a folder, a manifest, a table of sizes")
 	fs.StringVar(&f.deadline, "deadline", "", "when it is wanted: 2026-01-31T18:00:00Z, or 2h from now")
-	fs.Float64Var(&f.budget, "budget", 0, "USD that it may cost")
+	fs.Float64Var(&f.budget, "budget", 0, "USD that it may cost; 0: no matter")
 	fs.StringVar(&f.model, "model", models.Default, "model, by name or folder: how it cuts slides, and whose rates count")
 	fs.Float64Var(&f.tissue, "tissue", 0, "part of the slides that is tissue, 0 to 1; 0: what --look finds, else 0.4 ± a fifth")
 	fs.IntVar(&f.look, "look", 20, "slides whose tissue is found, of those named; -1: all")
@@ -208,7 +209,16 @@ func (f *planFlags) readCatalogue(rates capacity.Rates, fleet client.Fleet, std 
 		if err != nil {
 			return nil, err
 		}
-		c = c.With(rates.Priced(c, name, usd))
+		t, err := rates.Priced(c, name, usd)
+		if err != nil {
+			return nil, fmt.Errorf("--price: %w", err)
+		}
+		c = c.With(t)
+	}
+	for _, r := range rates {
+		if _, is := c.Type(r.Type); r.Given && !is {
+			return nil, fault.Hint(fault.New(fault.NotFound, "--rate: no type %.80q in the catalogue", r.Type), "look at the spelling, or say what it costs: --price %.80s=USD", r.Type)
+		}
 	}
 	unpriced(fleetRates(fleet), c, std)
 	return c.Only(f.types)

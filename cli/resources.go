@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bcc/fault"
 	"bcc/model"
 	"bcc/native/ort"
 	"bcc/resources"
@@ -51,6 +52,10 @@ division of memory, each with its reason.`,
 	return cmd
 }
 
+// shortestWindow is a tick of the clock by which the kernel counts use: within less there
+// is none.
+const shortestWindow = 10 * time.Millisecond
+
 // resourcesJSON is what bcc resources --json prints.
 type resourcesJSON struct {
 	FormatVersion int             `json:"format_version"`
@@ -78,6 +83,9 @@ type resourcesJSON struct {
 }
 
 func (f *resourcesFlags) run(ctx context.Context, std Streams) error {
+	if f.window < shortestWindow {
+		return fault.New(fault.Invalid, "--window %v: want %v or more", f.window, shortestWindow)
+	}
 	b, err := f.bundle()
 	if err != nil {
 		return err
@@ -130,7 +138,11 @@ func printMachine(to io.Writer, b *model.Bundle, m resources.Machine, s resource
 	if s.Limited {
 		of = "the limit of its container or control group"
 	}
-	line("  memory    %s of %s used (%.0f %%), %s", gib(s.MemoryUsed), gib(s.MemoryTotal), s.MemoryPercent(), of)
+	if s.MemoryTotal > 0 {
+		line("  memory    %s of %s used (%.0f %%), %s", gib(s.MemoryUsed), gib(s.MemoryTotal), s.MemoryPercent(), of)
+	} else {
+		line("  memory    this system does not tell: nothing keeps to a limit")
+	}
 	for _, d := range s.Disks {
 		line("  disk      %s free of %s (%.0f %% used) at %s", gib(d.Free), gib(d.Total), d.UsedPercent, d.Folder)
 	}
@@ -150,8 +162,12 @@ func printMachine(to io.Writer, b *model.Bundle, m resources.Machine, s resource
 		}
 		line("  %s\t%d\t%d\t%d\t%d\t%s", d.Name, d.Sessions, d.Runners, d.Threads, d.Batch, memory)
 	}
+	may := "nobody knows how much"
+	if p.Memory.May > 0 {
+		may = gib(p.Memory.May)
+	}
 	line("\n  %s may be planned with; estimated are %s for the engine, %s for %d slides at once%s",
-		gib(p.Memory.May), gib(p.Memory.Engine), gib(p.Memory.Slides), p.Slides, decoderWords(p.Memory))
+		may, gib(p.Memory.Engine), gib(p.Memory.Slides), p.Slides, decoderWords(p.Memory))
 	line("\n  Why")
 	for _, why := range p.Why {
 		line("  · %s", why)
