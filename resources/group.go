@@ -70,9 +70,12 @@ func (g groups) memory() (groupMemory, bool) {
 	return tightest, found
 }
 
+// unlimited is what no memory has: version 1 writes nearly 1<<63 where there is no limit.
+const unlimited = 1 << 60
+
 func readMemory(dir, limit, used string) (groupMemory, bool) {
 	l, ok := number(filepath.Join(dir, limit))
-	if !ok {
+	if !ok || l >= unlimited {
 		return groupMemory{}, false // "max": no limit
 	}
 	u, ok := number(filepath.Join(dir, used))

@@ -51,7 +51,10 @@ func TestTheTightestLimitCounts(t *testing.T) {
 		"a container whose path is the host's": {"0::/kubepods/pod7\n", map[string]string{
 			"memory.max": "900\n", "memory.current": "100\n",
 		}, groupMemory{100, 900}, true},
-		"no limit":        {"0::/\n", nil, groupMemory{}, false},
+		"no limit": {"0::/\n", nil, groupMemory{}, false},
+		"version 1 without a limit": {"2:memory:/\n", map[string]string{
+			"memory/memory.limit_in_bytes": "9223372036854771712\n", "memory/memory.usage_in_bytes": "200\n",
+		}, groupMemory{}, false},
 		"no groups":       {"", nil, groupMemory{}, false},
 		"a broken number": {"0::/\n", map[string]string{"memory.max": "9e9\n", "memory.current": "1\n"}, groupMemory{}, false},
 	} {
