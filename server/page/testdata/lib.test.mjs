@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { parse, write } from "../assets/lib/csv.js";
 import { events } from "../assets/lib/events.js";
-import { bytes, span } from "../assets/lib/format.js";
+import { bytes, dollars, span } from "../assets/lib/format.js";
 import { at, auroc, histogram, roc, wilson } from "../assets/lib/stats.js";
 import { match } from "../assets/views/cohort/labels.js";
 import { compare } from "../assets/views/cohort/table.js";
@@ -75,5 +75,6 @@ test("scale bars are round, numbers are short", () => {
   assert.deepEqual([1, 1.9, 2, 4.99, 5, 160, 999].map(round), [1, 1, 2, 2, 5, 100, 500]);
   near(round(0.3), 0.2);
   assert.deepEqual([12, 999, 1000, 4_204_282, 250e9].map(bytes), ["12 B", "999 B", "1.0 kB", "4.2 MB", "250 GB"]);
+  assert.deepEqual([0, 0.00036, 0.045, 1.5].map(dollars), ["$0.00", "$0.00036", "$0.045", "$1.50"]);
   assert.deepEqual([0.5, 42, 130, 7200, 400_000].map(span), ["0.5 s", "42 s", "2 min", "2.0 h", "5 days"]);
 });

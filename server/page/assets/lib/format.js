@@ -25,6 +25,14 @@ export function bytes(v) {
   return `${i === 0 || v >= 100 ? Math.round(v) : v.toFixed(1)} ${units[i]}`;
 }
 
+// dollars has two digits that count, as bcc status: slides cost fractions of a cent.
+export function dollars(v) {
+  if (!given(v)) return none;
+  let digits = 2;
+  for (let x = Number(v); x > 0 && x < 0.095 && digits < 6; x *= 10) digits++;
+  return `$${Number(v).toFixed(digits)}`;
+}
+
 // span is a length of time given in seconds.
 export function span(seconds) {
   if (!given(seconds)) return none;

@@ -70,8 +70,9 @@ function wanted(w) {
   const words = w.present < w.wanted ? "present of wanted: more would help" : "present of wanted";
   const a = w.autoscaler;
   if (!a) return words;
-  const kinds = Object.entries(a.wanted).sort().map(([kind, n]) => `${count(n)} ${kind}`).join(", ");
-  return `${words}; the autoscaler wants ${kinds}${a.reason ? `: ${a.reason}` : ""} (${when(a.at)})`;
+  const kinds = Object.entries(a.wanted).sort().map(([kind, n]) => `${count(n)} × ${kind}`);
+  const says = kinds.length === 1 && a.reason ? [a.reason] : [kinds.join(", "), a.reason].filter(Boolean); // a reason begins with how many
+  return `${words}; the autoscaler at ${when(a.at)}: ${says.join(": ")}`;
 }
 
 function table({ list }) {

@@ -2,7 +2,7 @@
 
 import { h, put, question } from "../../lib/dom.js";
 import { ask, get, problem } from "../../lib/api.js";
-import { count, plural, span, when } from "../../lib/format.js";
+import { count, dollars, plural, span, when } from "../../lib/format.js";
 import { say, sayProgress } from "../../lib/say.js";
 import { lostList, retryButton } from "./lost.js";
 
@@ -91,7 +91,7 @@ export function progressWords(summary) {
   if (n.pending) parts.push(`${count(n.pending)} waiting`);
   if (n.cancelled) parts.push(`${count(n.cancelled)} cancelled`);
   if (f && !over(summary)) parts.push(`about ${span(f.remaining_s)} left (${span(f.low_s)} to ${span(f.high_s)})`);
-  if (summary.cost?.usd !== null && summary.cost?.usd !== undefined) parts.push(`$${summary.cost.usd.toFixed(2)}`);
+  if (summary.cost?.usd !== null && summary.cost?.usd !== undefined) parts.push(dollars(summary.cost.usd));
   if (n.submitted === 1 && n.done === 1) parts.push(h("a", { href: `#/slides/${summary.id}-0` }, "Open the slide"));
   for (const d of summary.degraded ?? []) parts.push(h("span", { class: "tag open" }, d));
   return parts.flatMap((p, i) => (i ? [" · ", p] : [p]));
