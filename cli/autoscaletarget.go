@@ -98,7 +98,7 @@ func (f *autoscaleFlags) openTarget(out io.Writer, log *slog.Logger) (_ autoscal
 	unlock = func() {}
 	switch f.target {
 	case "local":
-		named.start = startLocal
+		named.start, named.bound = startLocal, true
 		k := named.kind(named.base)
 		if len(kinds) > 0 {
 			k = named.kind(kinds[0])

@@ -88,11 +88,12 @@ type Target struct {
 	log *slog.Logger
 
 	mu       sync.Mutex
-	children map[int]record // by process: those that we started, who are to be reaped
-	failed   int            // starts in a row that failed
-	why      string         // the last one did
-	last     time.Time      // when the last one did
-	next     time.Time      // when the next start may be
+	children map[int]record  // by process: those that we started, who are to be reaped
+	asked    map[string]bool // by ID: whom we asked to end, noted or not
+	failed   int             // starts in a row that failed
+	why      string          // the last one did
+	last     time.Time       // when the last one did
+	next     time.Time       // when the next start may be
 }
 
 var _ autoscale.Target = (*Target)(nil)
@@ -103,48 +104,57 @@ func New(cfg Config) (*Target, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Target{cfg: cfg, log: cfg.Logger, children: map[int]record{}}
+	t := &Target{cfg: cfg, log: cfg.Logger, children: map[int]record{}, asked: map[string]bool{}}
 	if err := supported(); err != nil {
 		return nil, err
 	}
-	all, err := t.look()
+	all, err := t.look(false)
 	if err != nil {
 		return nil, err
 	}
-	if n := len(staying(all)); n > 0 {
+	if n := len(t.staying(all)); n > 0 {
 		t.log.Info("workers found", "kind", cfg.Kind.Name, "workers", n)
 	}
 	return t, nil
 }
 
-// Groups returns the one kind. Ready are those who run for longer than the kind takes
-// to start; whether they greet is for the fleet to say. Who was asked to end is not
-// counted any more.
+// Groups returns the kind, and behind it those of workers that were started when the
+// kind had another name: of these there may be none. Ready are those who run for longer
+// than the kind takes to start; whether they greet is for the fleet to say. Who was
+// asked to end is not counted any more.
 func (t *Target) Groups(context.Context) ([]autoscale.Group, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all, err := t.look()
+	all, err := t.look(t.alone())
 	if err != nil {
 		return nil, err
 	}
-	g := autoscale.Group{Kind: t.cfg.Kind}
-	for _, r := range staying(all) {
+	groups := []autoscale.Group{{Kind: t.cfg.Kind}}
+	for _, r := range t.staying(all) {
+		i := slices.IndexFunc(groups, func(g autoscale.Group) bool { return g.Name == r.Kind })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, autoscale.Group{Kind: autoscale.Kind{Name: r.Kind, StartUp: t.cfg.Kind.StartUp}})
+		}
 		if at := r.Begun.Add(t.cfg.Kind.StartUp); at.After(t.cfg.Now()) {
-			g.Starting = append(g.Starting, at)
+			groups[i].Starting = append(groups[i].Starting, at)
 		} else {
-			g.Ready++
+			groups[i].Ready++
 		}
 	}
-	return []autoscale.Group{g}, nil
+	return groups, nil
 }
+
+// alone reports whether nobody else ever changes the folder.
+func (t *Target) alone() bool { return t.cfg.Lock == nil }
 
 // Begun returns when each worker was started, by its ID.
 func (t *Target) Begun() (map[string]time.Time, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all, err := t.look()
+	all, err := t.look(t.alone())
 	begun := map[string]time.Time{}
-	for _, r := range staying(all) {
+	for _, r := range t.staying(all) {
 		begun[r.ID] = r.Begun
 	}
 	return begun, err
@@ -153,9 +163,6 @@ func (t *Target) Begun() (map[string]time.Time, error) {
 // Scale is of autoscale.Target. Unavailable: workers that are started end at once; the
 // error says which and how, and the next one is started a while later.
 func (t *Target) Scale(ctx context.Context, kind string, n int, idle []string) (left int, err error) {
-	if kind != t.cfg.Kind.Name {
-		return 0, fault.New(fault.NotFound, "kind %q: this machine has workers of kind %q only", kind, t.cfg.Kind.Name)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if err := makeDir(t.cfg.Dir); err != nil {
@@ -168,12 +175,18 @@ func (t *Target) Scale(ctx context.Context, kind string, n int, idle []string) (
 		}
 		defer unlock()
 	}
-	all, err := t.look()
+	all, err := t.look(true)
 	if err != nil {
 		return 0, err
 	}
-	there := staying(all)
+	there := slices.DeleteFunc(t.staying(all), func(r record) bool { return r.Kind != kind })
 	left = len(there)
+	if kind != t.cfg.Kind.Name {
+		if left == 0 && n > 0 {
+			return 0, fault.New(fault.NotFound, "kind %q: this machine has workers of kind %q only", kind, t.cfg.Kind.Name)
+		}
+		n = min(n, left) // their kind has another name now: no more of them
+	}
 	for _, id := range idle {
 		i := slices.IndexFunc(there, func(r record) bool { return r.ID == id })
 		if left <= n || i < 0 {
@@ -223,12 +236,12 @@ func (t *Target) Stop(ctx context.Context) error {
 func (t *Target) stopAll() (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	all, err := t.look()
+	all, err := t.look(t.alone())
 	if err != nil {
 		return 0, err
 	}
 	var errs []error
-	for _, r := range staying(all) {
+	for _, r := range t.staying(all) {
 		errs = append(errs, t.ask(r))
 	}
 	return len(all), errors.Join(errs...)

@@ -27,15 +27,16 @@ type record struct {
 const ending = ".json"
 
 // staying are those who were not asked to end, the oldest first.
-func staying(all []record) []record {
-	there := slices.DeleteFunc(slices.Clone(all), func(r record) bool { return !r.Asked.IsZero() })
+func (t *Target) staying(all []record) []record {
+	there := slices.DeleteFunc(slices.Clone(all), func(r record) bool { return !r.Asked.IsZero() || t.asked[r.ID] })
 	slices.SortFunc(there, func(a, b record) int { return a.Begun.Compare(b.Begun) })
 	return there
 }
 
-// look returns who is there, and forgets who is not: whoever ended without having been
-// asked counts as a failed start if that was soon after it.
-func (t *Target) look() ([]record, error) {
+// look returns who is there. Where mine, nobody else changes the folder meanwhile: then
+// it forgets who is not there. Else it changes nothing but what it knows of its own
+// children, for another may be in the middle of starting one.
+func (t *Target) look(mine bool) ([]record, error) {
 	names, err := filepath.Glob(filepath.Join(t.cfg.Dir, "*"+ending))
 	if err != nil {
 		return nil, fault.New(fault.Internal, "list the workers: %w", err)
@@ -46,33 +47,51 @@ func (t *Target) look() ([]record, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // another autoscaler saw it end
 		}
+		if err != nil && !mine {
+			continue
+		}
 		if err != nil {
 			t.log.Warn("a worker's record cannot be read; put aside", "id", idOf(name), "err", err)
 			_ = os.Rename(name, name+".bad") // tried again at the next look
 			continue
 		}
 		if r.PID == 0 {
-			if r = t.found(r); r.PID == 0 {
-				t.forget(r)
+			if r = t.found(r, mine); r.PID == 0 {
+				if mine {
+					t.forget(r)
+				}
 				continue
 			}
 		}
+		child, ours := t.children[r.PID]
+		ours = ours && child.ID == r.ID
 		how, runs := t.runs(r)
 		if runs {
 			there = append(there, r)
-			t.bound(r.ID)
+			if mine || ours {
+				t.bound(r.ID)
+			}
 			if t.failed > 0 && r.Begun.After(t.last) && t.cfg.Now().Sub(r.Begun) >= t.cfg.Soon {
 				t.failed = 0 // starts work again
 			}
 			continue
 		}
-		t.gone(r, how)
-	}
-	for pid, r := range t.children {
-		if how, ended := reap(pid); ended { // another autoscaler, who stands by, forgot it before we saw it end
-			delete(t.children, pid)
-			there = slices.DeleteFunc(there, func(is record) bool { return is.ID == r.ID })
+		if mine || ours {
 			t.gone(r, how)
+		}
+	}
+	for pid, r := range t.children { // whose record somebody took away
+		if slices.ContainsFunc(there, func(is record) bool { return is.ID == r.ID }) {
+			continue
+		}
+		if how, ended := reap(pid); ended {
+			delete(t.children, pid)
+			t.gone(r, how)
+			continue
+		}
+		there = append(there, r)
+		if err := errors.Join(makeDir(t.cfg.Dir), t.write(r)); err != nil {
+			t.log.Warn("a worker cannot be noted", "id", r.ID, "err", err)
 		}
 	}
 	return there, nil
@@ -93,12 +112,16 @@ func (t *Target) runs(r record) (how string, runs bool) {
 	return "", runs && birth == r.Birth
 }
 
-// found looks for a worker whose starter was killed before it could note its number.
-func (t *Target) found(r record) record {
+// found looks for a worker whose starter was killed before it could note its number,
+// and notes that, where asked.
+func (t *Target) found(r record, note bool) record {
 	if r.PID = byID(r.ID); r.PID == 0 {
 		return r
 	}
 	r.Birth, _ = birthOf(r.PID)
+	if !note {
+		return r
+	}
 	if err := t.write(r); err != nil {
 		t.log.Warn("a worker that was found cannot be noted", "id", r.ID, "err", err)
 	}
@@ -108,6 +131,10 @@ func (t *Target) found(r record) record {
 // gone forgets a worker that has ended. how is the exit status in words, as far as known.
 func (t *Target) gone(r record, how string) {
 	t.forget(r)
+	if t.asked[r.ID] && r.Asked.IsZero() {
+		r.Asked = t.cfg.Now()
+	}
+	delete(t.asked, r.ID)
 	lived := t.cfg.Now().Sub(r.Begun)
 	switch {
 	case !r.Asked.IsZero():

@@ -39,23 +39,25 @@ func (t *Target) start() error {
 	return nil
 }
 
-// ask asks a worker to end. Noted first: it is not counted from then on, whoever counts.
+// ask asks a worker to end, and then notes that: noted first, one whose autoscaler is
+// killed in between would stay for good, uncounted. It is asked once: bcc worker takes a
+// second signal for an order to end at once.
 func (t *Target) ask(r record) error {
-	r.Asked = t.cfg.Now().UTC()
-	if err := t.write(r); err != nil {
-		return err
+	if t.asked[r.ID] {
+		return nil
 	}
+	if birth, runs := birthOf(r.PID); runs && birth == r.Birth { // else gone meanwhile; the next look forgets it
+		if err := terminate(r.PID); err != nil {
+			return fault.New(fault.Unavailable, "ask worker %s to end: %w", r.ID, err)
+		}
+		t.log.Info("worker asked to end", "id", r.ID, "kind", r.Kind)
+	}
+	t.asked[r.ID] = true
+	r.Asked = t.cfg.Now().UTC()
 	if _, ours := t.children[r.PID]; ours {
 		t.children[r.PID] = r
 	}
-	if birth, runs := birthOf(r.PID); !runs || birth != r.Birth {
-		return nil // gone meanwhile; the next look forgets it
-	}
-	if err := terminate(r.PID); err != nil {
-		return fault.New(fault.Unavailable, "ask worker %s to end: %w", r.ID, err)
-	}
-	t.log.Info("worker asked to end", "id", r.ID, "kind", r.Kind)
-	return nil
+	return t.write(r)
 }
 
 // fail puts the next start off.
