@@ -32,10 +32,12 @@ func drawPlan(path string, p *capacity.Plan, cfg capacity.Config) error {
 	return nil
 }
 
-// farthest is how many times the time that matters is still drawn: the cheapest may take a
-// hundred times as long, and all others would be one dot. dots is how many are marked.
+// farthest and dearest are how many times the time and the money that matter are still
+// drawn: the cheapest may take a hundred times as long as the advised, the fastest cost a
+// hundred times as much, and all others would be one dot. dots is how many are marked.
 const (
 	farthest = 4
+	dearest  = 6
 	dots     = 40
 )
 
@@ -55,11 +57,23 @@ func planChart(p *capacity.Plan, cfg capacity.Config) plot.Chart {
 	case until > 120:
 		unit, name = 60, "minutes"
 	}
-	at := func(s, usd float64) plot.Point { return plot.Point{X: s / unit, Y: usd} }
+	most := p.Cheapest.USD.Mid
+	if p.Advised != nil {
+		most = p.Advised.USD.Mid
+	}
+	most = max(dearest*most, cfg.Budget)
+	money, moneyName := 1.0, "USD"
+	switch {
+	case most > 9999:
+		money, moneyName = 1000, "thousand USD"
+	case most < 0.1:
+		money, moneyName = 0.01, "US cents"
+	}
+	at := func(s, usd float64) plot.Point { return plot.Point{X: s / unit, Y: usd / money} }
 	var line, low, band, measured, estimated []plot.Point
 	top := 0.0
 	for _, o := range p.Few(dots) {
-		if s := o.Finish.Mid.Seconds(); s > until*1.0001 && len(line) > 0 {
+		if o.USD.Mid > most || o.Finish.Mid.Seconds() > until*1.0001 && len(line) > 0 {
 			continue
 		}
 		here := at(o.Finish.Mid.Seconds(), o.USD.Mid)
@@ -79,11 +93,10 @@ func planChart(p *capacity.Plan, cfg capacity.Config) plot.Chart {
 		Title: fmt.Sprintf("%s: cost against time", slidesOf(p.Work.Slides)),
 		Words: "What machines cost that finish sooner or later. " + p.Why,
 		X:     plot.From0("finished in "+name, until/unit),
-		Y:     plot.From0("USD", max(top, min(cfg.Budget, 1.3*top))),
-		Items: []plot.Item{
-			{Label: "nine of ten cases", Colour: plot.Blue, Fill: band},
-			{Colour: plot.Blue, Line: line},
-		},
+		Y:     plot.From0(moneyName, max(top, min(cfg.Budget, 1.3*top))/money),
+	}
+	if len(line) > 1 {
+		chart.Items = []plot.Item{{Label: "nine of ten cases", Colour: plot.Blue, Fill: band}, {Colour: plot.Blue, Line: line}}
 	}
 	if len(measured) > 0 {
 		chart.Items = append(chart.Items, plot.Item{Label: "cheapest for its time, rate measured or given", Colour: plot.Blue, Dots: measured})
@@ -93,10 +106,10 @@ func planChart(p *capacity.Plan, cfg capacity.Config) plot.Chart {
 	}
 	if cfg.Deadline > 0 {
 		s := cfg.Deadline.Seconds()
-		chart.Items = append(chart.Items, plot.Item{Label: "deadline", Colour: plot.Ink, Dashed: true, Line: []plot.Point{at(s, 0), at(s, chart.Y.Max)}})
+		chart.Items = append(chart.Items, plot.Item{Label: "deadline", Colour: plot.Ink, Dashed: true, Line: []plot.Point{at(s, 0), {X: s / unit, Y: chart.Y.Max}}})
 	}
-	if cfg.Budget > 0 && cfg.Budget <= chart.Y.Max {
-		chart.Items = append(chart.Items, plot.Item{Label: "budget", Colour: plot.Orange, Dashed: true, Line: []plot.Point{at(0, cfg.Budget), {X: chart.X.Max, Y: cfg.Budget}}})
+	if budget := cfg.Budget / money; budget > 0 && budget <= chart.Y.Max {
+		chart.Items = append(chart.Items, plot.Item{Label: "budget", Colour: plot.Orange, Dashed: true, Line: []plot.Point{at(0, cfg.Budget), {X: chart.X.Max, Y: budget}}})
 	}
 	if o := p.Advised; o != nil && !math.IsNaN(o.USD.Mid) {
 		chart.Items = append(chart.Items, plot.Item{
