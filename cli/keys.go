@@ -71,7 +71,7 @@ func newKeysMake(data *string, std Streams) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&name, "name", "", "whose it is, for lists; not a patient's name")
-	fs.BoolVar(&admin, "admin", false, "sees the work of all keys")
+	fs.BoolVar(&admin, "admin", false, "an operator's: sees the work of all keys, and bcc autoscale may say with it what is wanted")
 	fs.StringVar(&expires, "expires", "", "how long it is good: 90d, 12h; or a day, 2027-01-31; empty: until it is revoked")
 	fs.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

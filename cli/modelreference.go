@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -106,8 +107,12 @@ func (f *referenceFlags) look(ctx context.Context, j *judge, items []detect.Item
 			return scores, stains, nil
 		}
 		stain = nil
+		begun := time.Now()
 		finding, err := lookAt(ctx, d, it, watch)
-		end := detect.End{Name: it.Name, Status: detect.Done, Err: err}
+		end := detect.End{Name: it.Name, Status: detect.Done, Took: time.Since(begun), Err: err}
+		if err == nil {
+			end.Patches = finding.Result.Tissue.Patches
+		}
 		switch {
 		case err != nil:
 			end.Status = detect.Failed
