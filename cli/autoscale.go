@@ -92,7 +92,7 @@ func (f *autoscaleFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.max, "max", 0, "most workers, of a kind that does not say so itself; 0: with local one a core, else 10")
 	fs.DurationVar(&f.drain, "drain", d.Drain, "how soon routine work without a deadline is wanted")
 	fs.DurationVar(&f.urgent, "urgent-drain", d.UrgentDrain, "how soon urgent work without a deadline is wanted")
-	fs.DurationVar(&f.keep, "keep", d.Work.Keep, "how long workers are kept without work after some came that was wanted sooner than one starts (policy work)")
+	fs.DurationVar(&f.keep, "keep", d.Work.Keep, "how long idle workers are kept after work that was wanted sooner than one that starts could have done it, as all work is with a --drain shorter than a start (policy work); 0: not at all")
 	fs.Float64Var(&f.gather, "gather", d.Work.Gather, "share of its time that routine work, too little to be worth a start, waits for more (policy work); 0: nothing waits")
 	fs.DurationVar(&f.interval, "interval", d.Interval, "time between decisions")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, of each policy, and do nothing")

@@ -315,7 +315,7 @@ func TestATargetThatIsAwayIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	for kind, ends := range map[fault.Kind]bool{fault.Invalid: true, fault.NotFound: true, fault.Unsupported: true, fault.Busy: false, fault.Unavailable: false} {
 		s := scaler{flags: &autoscaleFlags{target: "kube"}, target: refusing{err: fault.New(kind, "planted")}}
-		if err := s.check(t.Context()); (err != nil) != ends || ends && fault.Of(err) != kind {
+		if err := s.check(t.Context(), autoscale.DefaultConfig()); (err != nil) != ends || ends && fault.Of(err) != kind {
 			t.Errorf("%v: %v", kind, err)
 		}
 	}
@@ -336,6 +336,26 @@ func TestTheNarrowerBoundsCount(t *testing.T) {
 		n := &namedTarget{base: autoscale.Kind{Min: c.given[0], Max: c.given[1]}, bound: c.bound}
 		if k := n.kind(autoscale.Kind{Name: "cpu", Min: c.has[0], Max: c.has[1]}); k.Min != c.want[0] || k.Max != c.want[1] {
 			t.Errorf("%v, and the target has %v: %d to %d, want %v", c.given, c.has, k.Min, k.Max, c.want)
+		}
+	}
+}
+
+func TestWhatAShortDrainCostsIsSaidBefore(t *testing.T) {
+	t.Parallel()
+	s := newScalingServer(t, client.Fleet{ShardPatches: 512})
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{nil, ""},
+		{[]string{"--drain", "2m"}, "--drain is shorter"},
+		{[]string{"--urgent-drain", "90s"}, "--urgent-drain is shorter"},
+		{[]string{"--drain", "2m", "--keep", "0"}, ""},
+		{[]string{"--drain", "2m", "--policy", "cpu"}, ""},
+	} {
+		_, log := openScaler(t, append(c.args, "--server", s.URL, "--target", "print", "--kind", "name=cpu,start=2m")...)
+		if n := strings.Count(log.String(), "level=WARN"); c.says == "" && n > 0 || c.says != "" && (n != 1 || !strings.Contains(log.String(), c.says)) {
+			t.Errorf("%v: want %q: %s", c.args, c.says, log)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func (f *autoscaleFlags) open(ctx context.Context, std Streams) (_ *scaler, err 
 	if _, err := s.client.Fleet(ctx); err != nil { // a wrong address or key ends this at once, a server that is away when --patience is over
 		return nil, asked(err)
 	}
-	if err := s.check(ctx); err != nil {
+	if err := s.check(ctx, cfg); err != nil {
 		return nil, err
 	}
 	if err := s.stand(ctx); err != nil {
@@ -107,12 +107,23 @@ func (f *autoscaleFlags) open(ctx context.Context, std Streams) (_ *scaler, err 
 }
 
 // check asks the target once: what is wrong with a name, a right or a key is told to who
-// has just typed it. What passes, is waited for.
-func (s *scaler) check(ctx context.Context) error {
-	_, err := s.target.Groups(ctx)
+// has just typed it. What passes, is waited for. And it says what a short drain costs.
+func (s *scaler) check(ctx context.Context, cfg autoscale.Config) error {
+	groups, err := s.target.Groups(ctx)
 	switch fault.Of(err) {
 	case fault.Invalid, fault.NotFound, fault.Unsupported:
 		return fmt.Errorf("--target %s: %w", s.flags.target, err)
+	}
+	start, routine, urgent := cfg.Hasty(groups)
+	for _, d := range []struct {
+		hasty bool
+		flag  string
+		drain time.Duration
+	}{{routine, "--drain", cfg.Drain}, {urgent, "--urgent-drain", cfg.UrgentDrain}} {
+		if d.hasty && cfg.Work.Keep > 0 && s.flags.policy == "work" {
+			s.log.Warn(d.flag+" is shorter than a worker that starts can be of use in: after such work idle workers are kept",
+				"drain", d.drain, "start_up", start, "keep", cfg.Work.Keep, "hint", "give it more time, or say how long with --keep; 0: not at all")
+		}
 	}
 	return nil
 }
