@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,9 +29,15 @@ func listenProbes(addr string, registry *prometheus.Registry) (*probes, error) {
 	if addr == "" {
 		return nil, nil
 	}
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return nil, fault.Hint(fault.New(fault.Invalid, "--metrics-addr %q: want host:port", addr), "127.0.0.1:9100")
+	}
 	ln, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fault.Hint(fault.New(fault.Unavailable, "--metrics-addr %s: %w", addr, err), "is the port taken?")
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fault.Hint(fault.New(fault.Unavailable, "--metrics-addr %s: something else listens there", addr), "name another port; each server, worker and autoscaler of a machine wants one of its own")
+	case err != nil:
+		return nil, fault.Hint(fault.New(fault.Unavailable, "--metrics-addr %s: %w", addr, err), "want an address of this machine, and a port that this user may open")
 	}
 	p := &probes{listener: ln}
 	mux := http.NewServeMux()
@@ -44,7 +51,7 @@ func listenProbes(addr string, registry *prometheus.Registry) (*probes, error) {
 		}
 		_, _ = io.WriteString(w, "ok\n")
 	})
-	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
+	p.server = &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
 	return p, nil
 }
 
