@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -134,13 +135,16 @@ func (f *autoscaleFlags) check() error {
 			"local starts workers on this machine; print only says how many there should be"))
 	}
 	if f.min < 0 || f.max < 0 || f.max > 0 && f.max < f.min || f.max > maxOfKind {
-		bad("--min %d, --max %d: want 0 or more, and no more at least than at most", f.min, f.max)
+		bad("--min %d, --max %d: want 0 or more, and --min no larger than --max", f.min, f.max)
 	}
 	if f.target != "local" && len(f.local.worker) > 0 {
 		bad("%q after --: only --target local starts workers by itself", f.local.worker[0])
 	}
 	if f.target == "local" && len(f.kinds.said) > 1 {
 		bad("%d kinds with --target local: the workers of one machine are alike", len(f.kinds.said))
+	}
+	if f.target == "local" {
+		errs = append(errs, f.local.checkWorker())
 	}
 	if f.local.finish < 0 {
 		bad("--finish %v: want 0 or more", f.local.finish)
@@ -149,6 +153,23 @@ func (f *autoscaleFlags) check() error {
 		bad("--json without --target print or --dry-run")
 	}
 	return errors.Join(errs...)
+}
+
+// checkWorker reads the flags of bcc worker as it would: else each worker is started to
+// say that one is wrong.
+func (f *localFlags) checkWorker() error {
+	var w workerFlags
+	fs := pflag.NewFlagSet("worker", pflag.ContinueOnError)
+	fs.Usage = func() {}
+	w.registerWorker(fs)
+	err := fs.Parse(f.worker)
+	if err == nil && fs.NArg() > 0 {
+		err = fmt.Errorf("%q is no flag", fs.Arg(0))
+	}
+	if err == nil {
+		return nil
+	}
+	return fault.Hint(fault.New(fault.Invalid, "after --: %w", err), "bcc worker --help lists its flags")
 }
 
 // Start-up times until they are measured: estimates.

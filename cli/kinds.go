@@ -109,7 +109,7 @@ func parseKind(text string, base autoscale.Kind) (autoscale.Kind, error) {
 	case len(errs) == 0 && k.Name == "":
 		bad("no name=")
 	case len(errs) == 0 && !cohort.ValidKind(k.Name):
-		bad("name=%.70s: want up to 63 letters, digits, dots, lines", k.Name)
+		bad("name=%.70s: want up to 63 letters, digits, dots, dashes, underscores", k.Name)
 	}
 	return k, errors.Join(errs...)
 }

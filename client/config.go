@@ -59,7 +59,7 @@ func parseServer(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return nil, fault.Hint(fault.New(fault.Invalid, "the server's address is none"), "write it as http://127.0.0.1:8000")
+		return nil, fault.Hint(fault.New(fault.Invalid, "the server's address is neither http:// nor https://"), "write it as http://127.0.0.1:8000")
 	case u.User != nil:
 		return nil, fault.New(fault.Invalid, "the server's address holds a name or password: keys are given apart from it")
 	case u.RawQuery != "" || u.Fragment != "":

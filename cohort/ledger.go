@@ -82,7 +82,7 @@ func (c Config) Validate() error {
 	bad(c.Silence <= 0, "silence of %v: want more than 0", c.Silence)
 	bad(!(c.PricePerHour >= 0) || math.IsInf(c.PricePerHour, 0), "price of %v USD an hour", c.PricePerHour)
 	for kind, usd := range c.Prices {
-		bad(!ValidKind(kind), "price of workers of kind %.80q: want up to 63 letters, digits, dots, lines", kind)
+		bad(!ValidKind(kind), "price of workers of kind %.80q: want up to 63 letters, digits, dots, dashes, underscores", kind)
 		bad(!(usd >= 0) || math.IsInf(usd, 0), "price of %v USD an hour of workers of kind %.80s", usd, kind)
 	}
 	bad(c.Kept < 0, "%d slides kept", c.Kept)

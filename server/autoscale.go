@@ -127,7 +127,7 @@ func (w *wishJSON) check() error {
 	}
 	for kind, n := range w.Wanted {
 		if !cohort.ValidKind(kind) {
-			return fault.New(fault.Invalid, "kind %q: want up to 63 letters, digits, dots, lines", short(kind))
+			return fault.New(fault.Invalid, "kind %q: want up to 63 letters, digits, dots, dashes, underscores", short(kind))
 		}
 		if n < 0 || n > maxWanted {
 			return fault.New(fault.Invalid, "%d workers of kind %s: want 0 to %d", n, kind, maxWanted)

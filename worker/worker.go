@@ -139,7 +139,7 @@ func (c Config) Validate() error {
 			errs = append(errs, fault.New(fault.Invalid, format, args...))
 		}
 	}
-	bad(!cohort.ValidKind(c.Kind), "kind %.80q: want up to 63 letters, digits, dots, lines", c.Kind)
+	bad(!cohort.ValidKind(c.Kind), "kind %.80q: want up to 63 letters, digits, dots, dashes, underscores", c.Kind)
 	bad(c.Jobs < 0 || c.Jobs > 1024, "%d slides at once: want 1 to 1024, or 0 for as many as there is room for", c.Jobs)
 	bad(c.MaxJobs < 1 || c.MaxJobs > 1024, "at most %d slides at once: want 1 to 1024", c.MaxJobs)
 	bad(c.Shard < 1 || c.Shard > maxShard, "%d patches a shard: want 1 to %d", c.Shard, maxShard)

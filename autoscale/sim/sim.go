@@ -26,7 +26,6 @@ package sim
 import (
 	"errors"
 	"log/slog"
-	"math"
 	"time"
 
 	"bcc/autoscale"
@@ -115,10 +114,10 @@ func (c Config) Validate() error {
 	}{
 		{"interval", c.Interval, time.Second, time.Hour}, {"delay", c.Delay, 0, c.Interval},
 		{"drain", c.Drain, time.Second, maxHorizon}, {"urgent drain", c.UrgentDrain, time.Second, maxHorizon},
-		{"crash-every", c.CrashEvery, 0, math.MaxInt64}, {"spot-every", c.SpotEvery, 0, math.MaxInt64},
+		{"crash-every", c.CrashEvery, 0, 10 * maxHorizon}, {"spot-every", c.SpotEvery, 0, 10 * maxHorizon},
 	} {
 		if d.v < d.min || d.v > d.max {
-			bad("%s %v: %v to %v", d.name, d.v, d.min, d.max)
+			bad("%s %v: want %v to %v", d.name, d.v, d.min, d.max)
 		}
 	}
 	if c.Shard < 1 {
