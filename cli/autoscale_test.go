@@ -359,3 +359,24 @@ func TestWhatAShortDrainCostsIsSaidBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestFlagsOfAWorkerAreReadBeforeOneIsStarted(t *testing.T) {
+	t.Parallel()
+	s := newScalingServer(t, client.Fleet{ShardPatches: 512})
+	for _, c := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--queue", "nats://127.0.0.1:1", "--store", "x", "--jobs", "2"}, 0, ""},
+		{[]string{"--queu", "nats://127.0.0.1:1"}, 2, "after --: unknown flag: --queu"},
+		{[]string{"--jobs", "many"}, 2, `"many" for "--jobs"`},
+		{[]string{"--jobs", "2", "slide.tif"}, 2, `"slide.tif" is no flag`},
+	} {
+		dir := filepath.Join(t.TempDir(), "kept")
+		code, _, errs := bcc(t, append([]string{"autoscale", "--server", s.URL, "--target", "local", "--dir", dir, "--once", "--"}, c.args...)...)
+		if logs, _ := filepath.Glob(filepath.Join(dir, "*.log")); code != c.code || !strings.Contains(errs, c.says) || len(logs) > 0 {
+			t.Errorf("%q: exit code %d, %d logs, want %d and %q: %s", c.args, code, len(logs), c.code, c.says, errs)
+		}
+	}
+}
