@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -90,12 +91,16 @@ func (f *benchEngineFlags) run(ctx context.Context, std Streams) error {
 		}
 	}
 	if !f.json {
-		fmt.Fprintf(std.Out, "%s on %s: walks %.1f patches/s (%.1f to %.1f) and %.3f s a slide; the engine alone %.1f (%.1f to %.1f); ratio %.3f\n",
+		words := fmt.Sprintf("%s on %s: walks %.1f patches/s (%.1f to %.1f), and %.3f s more for each slide; the engine alone %.1f (%.1f to %.1f); ratio %.3f\n",
 			f.model, f.typeName, figures.Rate, figures.Low, figures.High, figures.SlideS, figures.EngineRate, figures.EngineLow, figures.EngineHigh, figures.Ratio)
-		if f.write == "" {
+		if f.write != "" {
+			words += fmt.Sprintf("The row stands in %s, for bcc plan --rates.\n", printable(f.write))
+		}
+		_, err = io.WriteString(std.Out, fitted(words, columnsOf(std.Out)))
+		if err == nil && f.write == "" {
 			_, err = fmt.Fprint(std.Out, capacity.RateHeader, row.Row())
 		}
-		return err
+		return unwrittenIf(err)
 	}
 	return show(std.Out, true, figures, "")
 }
