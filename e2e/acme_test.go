@@ -80,16 +80,6 @@ func newACMEIssuer(t *testing.T, life time.Duration) *acmeIssuer {
 func (i *acmeIssuer) path(name string) string { return filepath.Join(i.dir, name) }
 func (i *acmeIssuer) directory() string       { return "https://" + i.listen + "/dir" }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // ownCertificate makes what the issuer itself is trusted by.
 func (i *acmeIssuer) ownCertificate(t *testing.T) {
 	t.Helper()

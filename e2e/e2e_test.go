@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,6 +59,17 @@ func must(t *testing.T, args ...string) outcome {
 		t.Fatalf("bcc %s: exit %d\n%s%s", strings.Join(args, " "), o.code, o.out, o.err)
 	}
 	return o
+}
+
+// freePort returns an address of this machine on which nobody listens.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // shared returns a path beside the checkout or where BCC_SHARED says.

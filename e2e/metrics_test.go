@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"mime/multipart"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -32,7 +31,7 @@ func TestMetrics(t *testing.T) {
 	if err != nil {
 		t.Skip("prometheus is not here: make setup-promtool installs it")
 	}
-	server, worker, scaler, page := free(t), free(t), free(t), free(t)
+	server, worker, scaler, page := freePort(t), freePort(t), freePort(t), freePort(t)
 	f := newFleet(t, t.TempDir(), "--workers", "1", "--price-per-hour", "1", "--metrics-addr", server)
 	f.worker(t, "--metrics-addr", worker)
 	begin(t, "autoscale", "--target", "print", "--max", "2", "--interval", "1s", "--server", f.base, "--metrics-addr", scaler)
@@ -95,17 +94,6 @@ scrape_configs:
 }
 
 func tail(b *bytes.Buffer) string { s := b.String(); return s[max(0, len(s)-500):] }
-
-// free is an address that nobody listens on at the moment.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // lookAt sends a slide of the folder as a small picture that is waited for.
 func lookAt(t *testing.T, base, dir string, n int) {

@@ -31,7 +31,7 @@ func TestCostOfMetrics(t *testing.T) {
 		each   = 100 * time.Millisecond
 		usual  = 5 * time.Second
 	)
-	metrics := free(t)
+	metrics := freePort(t)
 	f := newFleet(t, t.TempDir(), "--workers", "1", "--metrics-addr", metrics)
 	all := t.TempDir()
 	must(t, "synth", "--out", all, "--count", strconv.Itoa((2*rounds+1)*slides), "--seed", "61", "--size", "3000x2400")
