@@ -18,7 +18,7 @@ func TestTheCatalogueThatComesAlongHoldsWhatKarpenterSays(t *testing.T) {
 		"p5.48xlarge": {VCPU: 192, ThreadsPerCore: 2, MemoryGiB: 2048, GPUs: 8, GPU: "NVIDIA H100 80GB HBM3", USD: 55.04, Arch: "amd64"},
 	} {
 		got, is := c.Type(name)
-		want.Name, want.Source, want.Date = name, "karpenter v1.15.1 us-east-1", "2026-07-20"
+		want.Name, want.Source, want.Date = name, "EC2 on demand us-east-1 (karpenter v1.15.1)", "2026-07-20"
 		if !is || got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}

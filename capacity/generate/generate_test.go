@@ -40,11 +40,11 @@ func TestItWritesFamiliesOfOursWithPricesAndGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `type,arch,vcpu,threads_per_core,memory_gib,gpus,gpu,usd_per_hour,usd_per_hour_spot,source,date
-c7a.large,amd64,2,1,4,0,,0.10264,,karpenter v1.15.1 us-east-1,2026-07-20
-c6g.large,arm64,2,1,4,0,,0.068,,karpenter v1.15.1 us-east-1,2026-07-20
-g4dn.8xlarge,amd64,32,2,128,1,Tesla T4,2.176,,karpenter v1.15.1 us-east-1,2026-07-20
-g5.xlarge,amd64,4,2,16,1,NVIDIA A10G,1.006,,karpenter v1.15.1 us-east-1,2026-07-20
-g5.12xlarge,amd64,48,2,192,4,NVIDIA A10G,5.672,,karpenter v1.15.1 us-east-1,2026-07-20
+c7a.large,amd64,2,1,4,0,,0.10264,,EC2 on demand us-east-1 (karpenter v1.15.1),2026-07-20
+c6g.large,arm64,2,1,4,0,,0.068,,EC2 on demand us-east-1 (karpenter v1.15.1),2026-07-20
+g4dn.8xlarge,amd64,32,2,128,1,Tesla T4,2.176,,EC2 on demand us-east-1 (karpenter v1.15.1),2026-07-20
+g5.xlarge,amd64,4,2,16,1,NVIDIA A10G,1.006,,EC2 on demand us-east-1 (karpenter v1.15.1),2026-07-20
+g5.12xlarge,amd64,48,2,192,4,NVIDIA A10G,5.672,,EC2 on demand us-east-1 (karpenter v1.15.1),2026-07-20
 `
 	if !strings.HasSuffix(b.String(), want) {
 		t.Errorf("wrote %s", b.String())

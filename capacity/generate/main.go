@@ -133,7 +133,7 @@ func write(w io.Writer, prices map[string]float64, gpus map[string]gpu, known ma
 		}
 		out.Write([]string{
 			name, s.arch, strconv.Itoa(s.vcpu), strconv.Itoa(s.threads), number(s.memoryGiB), strconv.Itoa(g.count), g.name,
-			number(prices[name]), "", "karpenter " + version + " " + region, date.Format(time.DateOnly),
+			number(prices[name]), "", "EC2 on demand " + region + " (karpenter " + version + ")", date.Format(time.DateOnly),
 		})
 	}
 	out.Flush()
