@@ -28,7 +28,7 @@ type autoscaleFlags struct {
 	min, max int
 
 	interval, drain, urgent, keep time.Duration
-	gather                        float64
+	gather, gatherUrgent          float64
 	dryRun, once, json            bool
 
 	queue    string
@@ -94,7 +94,8 @@ func (f *autoscaleFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.drain, "drain", d.Drain, "how soon routine work without a deadline is wanted")
 	fs.DurationVar(&f.urgent, "urgent-drain", d.UrgentDrain, "how soon urgent work without a deadline is wanted")
 	fs.DurationVar(&f.keep, "keep", d.Work.Keep, "how long idle workers are kept after work that was wanted sooner than one that starts could have done it, as all work is with a --drain shorter than a start (policy work); 0: not at all")
-	fs.Float64Var(&f.gather, "gather", d.Work.Gather, "share of its time that routine work, too little to be worth a start, waits for more (policy work); 0: nothing waits")
+	fs.Float64Var(&f.gather, "gather", unsaid, fmt.Sprintf("share of its time that routine work, too little to be worth a start, waits for more (policy work); 0: nothing waits; below 0: with local 0, for this machine is paid for anyway, else %g", d.Work.Gather))
+	fs.Float64Var(&f.gatherUrgent, "gather-urgent", unsaid, fmt.Sprintf("the same of urgent work; below 0: with local 0, else %g", d.Work.GatherUrgent))
 	fs.DurationVar(&f.interval, "interval", d.Interval, "time between decisions")
 	fs.BoolVar(&f.dryRun, "dry-run", false, "say what would be done, of each policy, and do nothing")
 	fs.BoolVar(&f.once, "once", false, "decide once and end")
@@ -149,6 +150,9 @@ func (f *autoscaleFlags) check() error {
 	if f.local.finish < 0 {
 		bad("--finish %v: want 0 or more", f.local.finish)
 	}
+	if !(f.gather <= 1 && f.gatherUrgent <= 1) {
+		bad("--gather %g, --gather-urgent %g: want a share, 0 to 1", f.gather, f.gatherUrgent)
+	}
 	if f.json && !f.dryRun && f.target != "print" {
 		bad("--json without --target print or --dry-run")
 	}
@@ -177,6 +181,25 @@ const (
 	startLocal = 15 * time.Second
 	startElse  = 3 * time.Minute
 )
+
+// unsaid is a share that the target decides about.
+const unsaid = -1
+
+// work is how the policy of that name weighs.
+func (f *autoscaleFlags) work() autoscale.Work {
+	w := autoscale.DefaultWork()
+	w.Keep = f.keep
+	if f.target == "local" {
+		w.Gather, w.GatherUrgent = 0, 0
+	}
+	if f.gather >= 0 {
+		w.Gather = f.gather
+	}
+	if f.gatherUrgent >= 0 {
+		w.GatherUrgent = f.gatherUrgent
+	}
+	return w
+}
 
 // base is what is not said of a kind.
 func (f *autoscaleFlags) base() autoscale.Kind {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -336,6 +337,37 @@ func TestTheNarrowerBoundsCount(t *testing.T) {
 		n := &namedTarget{base: autoscale.Kind{Min: c.given[0], Max: c.given[1]}, bound: c.bound}
 		if k := n.kind(autoscale.Kind{Name: "cpu", Min: c.has[0], Max: c.has[1]}); k.Min != c.want[0] || k.Max != c.want[1] {
 			t.Errorf("%v, and the target has %v: %d to %d, want %v", c.given, c.has, k.Min, k.Max, c.want)
+		}
+	}
+}
+
+func TestWorkWaitsForMoreWhereAStartCosts(t *testing.T) {
+	t.Parallel()
+	usual := autoscale.DefaultWork()
+	for _, c := range []struct {
+		args            []string
+		routine, urgent float64
+	}{
+		{[]string{"--target", "local"}, 0, 0},
+		{[]string{"--target", "aws"}, usual.Gather, usual.GatherUrgent},
+		{[]string{"--target", "local", "--gather", "0.5", "--gather-urgent", "0.2"}, 0.5, 0.2},
+		{[]string{"--target", "kube", "--gather", "0"}, 0, usual.GatherUrgent},
+	} {
+		var f autoscaleFlags
+		fs := pflag.NewFlagSet("", pflag.ContinueOnError)
+		f.register(fs)
+		if err := fs.Parse(c.args); err != nil {
+			t.Fatal(err)
+		}
+		if w := f.work(); w.Gather != c.routine || w.GatherUrgent != c.urgent {
+			t.Errorf("%v: %g and %g, want %g and %g", c.args, w.Gather, w.GatherUrgent, c.routine, c.urgent)
+		}
+	}
+	for _, wrong := range []string{"NaN", "1.5"} {
+		f := autoscaleFlags{target: "print"}
+		f.gather, _ = strconv.ParseFloat(wrong, 64)
+		if f.check() == nil {
+			t.Errorf("--gather %s is taken", wrong)
 		}
 	}
 }

@@ -54,7 +54,7 @@ func (f *autoscaleFlags) open(ctx context.Context, std Streams) (_ *scaler, err 
 		return nil, err
 	}
 	cfg := autoscale.DefaultConfig()
-	cfg.Interval, cfg.Drain, cfg.UrgentDrain, cfg.Work.Keep, cfg.Work.Gather = f.interval, f.drain, f.urgent, f.keep, f.gather
+	cfg.Interval, cfg.Drain, cfg.UrgentDrain, cfg.Work = f.interval, f.drain, f.urgent, f.work()
 	policy, err := autoscale.New(f.policy, cfg)
 	if err != nil {
 		return nil, err
