@@ -51,10 +51,13 @@ func (r row) number(name string, least, most, otherwise float64) (float64, error
 	}
 	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(v) || v < least || v > most {
-		return 0, fmt.Errorf("%s %q: want a number from %v to %v", name, short(text), least, most)
+		return 0, fmt.Errorf("%s %q: want a number from %s to %s", name, short(text), plain(least), plain(most))
 	}
 	return v, nil
 }
+
+// plain writes a number as people do: 100000000, not 1e+08.
+func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // count is number for whole ones.
 func (r row) count(name string, least, most, otherwise int) (int, error) {
@@ -122,7 +125,7 @@ func readTable(from io.Reader, name string, columns []column, others bool, f fun
 			continue
 		}
 		if len(wrong) < maxWrong {
-			wrong = append(wrong, fmt.Errorf("line %d: %w", line, err))
+			wrong = append(wrong, fmt.Errorf("line %d: %s", line, strings.ReplaceAll(err.Error(), "\n", "; ")))
 		} else {
 			more++
 		}

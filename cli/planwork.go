@@ -39,7 +39,7 @@ func (f *planFlags) work(ctx context.Context, b *model.Bundle, fleet client.Flee
 		}
 		return w, nil, err
 	}
-	l := looking{walk: walk, left: leftOut{why: "their sizes cannot be read", note: func(line string) { fmt.Fprintln(std.Err, "bcc: "+printable(line)) }}}
+	l := looking{walk: walk, left: leftOut{why: "no size could be read", note: func(line string) { fmt.Fprintln(std.Err, "bcc: "+printable(line)) }}}
 	if err := l.list(ctx, f.slides); err != nil {
 		return w, nil, err
 	}
