@@ -206,7 +206,11 @@ func (p *Plan) tellGPUs(m Machine, w Wish) {
 	if n == 0 {
 		return
 	}
-	p.why("device: %d of %d GPUs seen, %d runners each: one batch is copied while the other is computed", n, len(m.GPUs), gpuRunners)
+	of := ""
+	if n <= len(m.GPUs) {
+		of = fmt.Sprintf(" of %d", len(m.GPUs))
+	}
+	p.why("device: %d%s GPUs, %d runners each: one batch is copied while the other is computed", n, of, gpuRunners)
 	if w.Batch == 0 {
 		p.why("batch: %d a GPU, %d in all (GPUs × 32)", batches/n, batches)
 	}
