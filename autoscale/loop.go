@@ -216,7 +216,7 @@ func (l *Loop) look(ctx context.Context, at time.Time) (s Signals, idle map[stri
 	l.metrics.aged(old)
 	if old > l.cfg.Stale {
 		l.metrics.failed("signals")
-		return Signals{}, nil, fault.New(fault.Unavailable, "signals of the fleet: they are %s old, at most %v will do", lasting(old.Seconds()), l.cfg.Stale)
+		return Signals{}, nil, fault.New(fault.Unavailable, "signals of the fleet: they are %s old, at most %v will do: the server's time stands still", lasting(old.Seconds()), l.cfg.Stale)
 	}
 	own, err := l.cfg.Target.Groups(ctx)
 	if err != nil {
@@ -319,6 +319,10 @@ func (l *Loop) scale(ctx context.Context, o *Outcome, idle map[string][]string) 
 			continue
 		}
 		k.refused = 0
+		if k.stays(n, left, len(idle[kind]), o.At, l.cfg.Patience) {
+			l.cfg.Logger.Warn("idle workers do not go: the target does not know them", "kind", kind, "wanted", n, "left", left, "idle", len(idle[kind]),
+				"hint", "bcc worker --id has to be the pod's name, or the instance's ID")
+		}
 		k.moved(left, o.At)
 		o.Left[kind] = left
 	}

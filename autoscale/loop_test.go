@@ -27,6 +27,7 @@ type world struct {
 	groups  []Group
 	refuses map[string]error // by kind
 	follows bool
+	keeps   int      // workers, whatever it is asked
 	scaled  []string // as asked
 	told    []Published
 }
@@ -42,7 +43,7 @@ func (w *world) Groups(context.Context) ([]Group, error) { return w.groups, w.bl
 
 func (w *world) Scale(_ context.Context, kind string, n int, idle []string) (int, error) {
 	w.scaled = append(w.scaled, fmt.Sprint(kind, " ", n, " ", idle))
-	return n, w.refuses[kind]
+	return max(n, w.keeps), w.refuses[kind]
 }
 
 func (w *world) While(ctx context.Context) (context.Context, context.CancelFunc, bool) {

@@ -87,3 +87,24 @@ func TestLoopGoesOnWhenTheServersClockJumps(t *testing.T) {
 		}
 	}
 }
+
+// A worker whose --id is not what the target calls it cannot be ended by anybody.
+func TestLoopSaysOnceThatIdleWorkersAreNotTheTargets(t *testing.T) {
+	t.Parallel()
+	w, p, l, log := logged(t)
+	w.groups[0].Ready, w.fleet.Workers, p.n["c7i"], w.keeps = 3, workers(3, 0), 0, 3
+	for i := range 40 {
+		w.step(t, l, 15*time.Second)
+		if said := strings.Count(log.String(), "does not know them"); said != min(i/20, 1) { // after five minutes
+			t.Fatalf("round %d: said %d times: %s", i, said, log)
+		}
+	}
+	log.Reset()
+	w.keeps = 2 // one goes, and then no more
+	for range 15 {
+		w.step(t, l, 15*time.Second)
+	}
+	if strings.Contains(log.String(), "does not know them") {
+		t.Errorf("said less than five minutes after one went: %s", log)
+	}
+}

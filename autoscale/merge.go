@@ -86,6 +86,8 @@ type kindState struct {
 	ready    int
 	silent   int       // started as the target sees it, and not heard of by the fleet
 	silentAt time.Time // since when it is that many, by our clock
+	stuck    time.Time // since when idle ones should go and none does; zero: they go
+	told     bool      // that was said
 	refused  time.Duration
 	again    time.Time // when the target is asked again that refused
 }
@@ -126,6 +128,21 @@ func (k *kindState) moved(present int, at time.Time) {
 		k.pending = append(k.pending, at)
 	}
 	k.present = present
+}
+
+// stays reports, once, that for so long some should have gone that are idle, and the
+// target had nobody go.
+func (k *kindState) stays(wanted, left, idle int, at time.Time, long time.Duration) bool {
+	if left <= wanted || idle == 0 || left < k.present {
+		k.stuck, k.told = time.Time{}, false
+		return false
+	}
+	if k.stuck.IsZero() {
+		k.stuck = at
+	}
+	first := !k.told && at.Sub(k.stuck) >= long
+	k.told = k.told || first
+	return first
 }
 
 // maxPending bounds what is remembered of starts.
