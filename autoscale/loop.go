@@ -320,8 +320,8 @@ func (l *Loop) scale(ctx context.Context, o *Outcome, idle map[string][]string) 
 		}
 		k.refused = 0
 		if k.stays(n, left, len(idle[kind]), o.At, l.cfg.Patience) {
-			l.cfg.Logger.Warn("idle workers do not go: the target does not know them", "kind", kind, "wanted", n, "left", left, "idle", len(idle[kind]),
-				"hint", "bcc worker --id has to be the pod's name, or the instance's ID")
+			l.cfg.Logger.Warn("idle workers do not go", "kind", kind, "wanted", n, "left", left, "idle", len(idle[kind]),
+				"hint", "bcc worker --id has to be what the target calls it: the pod's name, the instance's ID; and while another version is brought out nobody goes")
 		}
 		k.moved(left, o.At)
 		o.Left[kind] = left

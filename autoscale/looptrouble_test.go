@@ -95,7 +95,7 @@ func TestLoopSaysOnceThatIdleWorkersAreNotTheTargets(t *testing.T) {
 	w.groups[0].Ready, w.fleet.Workers, p.n["c7i"], w.keeps = 3, workers(3, 0), 0, 3
 	for i := range 40 {
 		w.step(t, l, 15*time.Second)
-		if said := strings.Count(log.String(), "does not know them"); said != min(i/20, 1) { // after five minutes
+		if said := strings.Count(log.String(), "idle workers do not go"); said != min(i/20, 1) { // after five minutes
 			t.Fatalf("round %d: said %d times: %s", i, said, log)
 		}
 	}
@@ -104,7 +104,7 @@ func TestLoopSaysOnceThatIdleWorkersAreNotTheTargets(t *testing.T) {
 	for range 15 {
 		w.step(t, l, 15*time.Second)
 	}
-	if strings.Contains(log.String(), "does not know them") {
+	if strings.Contains(log.String(), "idle workers do not go") {
 		t.Errorf("said less than five minutes after one went: %s", log)
 	}
 }
