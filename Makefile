@@ -1,6 +1,7 @@
 # make run    set up, make a synthetic slide, detect on it, say where the report lies
 # make test   set up and pass the tests
 # make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
+# make setup-botocore  install Debian's botocore, against whose description of Amazon's APIs requests are checked
 # make setup-promtool  install Prometheus, whose promtool tests the alerts of deploy/
 # make setup-chromium  install Chromium, in which the tests of the web page run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
@@ -23,7 +24,7 @@
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale
+.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -40,6 +41,9 @@ setup-mpi:
 
 setup-promtool:
 	@bash scripts/setup-promtool.sh
+
+setup-botocore:
+	@bash scripts/setup-botocore.sh
 
 setup-chromium:
 	@bash scripts/setup-chromium.sh

@@ -227,6 +227,19 @@ func TestWorkTakesTheCheapestKindThatIsInTime(t *testing.T) {
 	}
 }
 
+func TestWorkPlansWithLessOfWhoMayBeTakenAway(t *testing.T) {
+	t.Parallel()
+	g := fleet(7, 7) // just enough
+	s := Signals{Groups: []Group{g}, Demands: []Demand{lot(3400, 0, false, noon.Add(2*time.Hour))}}
+	if d, _ := decide(t, s); d.Wanted["c7i"] != 7 {
+		t.Errorf("%d wanted, want the 7 that are there: %s", d.Wanted["c7i"], d.Reason)
+	}
+	s.Groups[0].Spot = true
+	if d, _ := decide(t, s); d.Wanted["c7i"] <= 7 {
+		t.Errorf("%d wanted of workers that may be taken away, want more than 7: %s", d.Wanted["c7i"], d.Reason)
+	}
+}
+
 // TestWorkSeesWhatIsHandedOutBefore: a lane is worked off in its order, urgent work
 // before all.
 func TestWorkSeesWhatIsHandedOutBefore(t *testing.T) {
