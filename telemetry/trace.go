@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -80,13 +79,11 @@ func NewTracer(ctx context.Context, c TraceConfig) (*Tracer, error) {
 	if c.Endpoint == "" {
 		return nil, nil
 	}
+	complain(c.Logger) // before the library reads its part of the environment
 	to, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(strings.TrimSuffix(c.Endpoint, "/")+"/v1/traces"),
 		otlptracehttp.WithCompression(otlptracehttp.GzipCompression))
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "open the OTLP exporter: %w", err)
-	}
-	if c.Logger != nil {
-		complain(c.Logger)
 	}
 	kept := sdk.TraceIDRatioBased(c.Sample)
 	return &Tracer{sdk.NewTracerProvider(
@@ -97,18 +94,6 @@ func NewTracer(ctx context.Context, c TraceConfig) (*Tracer, error) {
 			attribute.String("service.instance.id", c.Instance), attribute.String("bcc.command", c.Command),
 		)),
 	)}, nil
-}
-
-// complain has the library tell the log, not standard error, and once a minute at most:
-// a collector that is away is away each time.
-func complain(log *slog.Logger) {
-	var last atomic.Int64
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
-		now := time.Now().Unix()
-		if was := last.Load(); now-was >= 60 && last.CompareAndSwap(was, now) {
-			log.Warn("spans were not sent", "error", err)
-		}
-	}))
 }
 
 // Provider is what rooms are handed: nil where there are no traces.
