@@ -108,3 +108,13 @@ func TestLoopSaysOnceThatIdleWorkersAreNotTheTargets(t *testing.T) {
 		t.Errorf("said less than five minutes after one went: %s", log)
 	}
 }
+
+func TestLoopDoesNotBelieveWhatNoWorkerCanBe(t *testing.T) {
+	t.Parallel()
+	w, p, l, _ := newWorld(t, nil)
+	w.fleet.Workers = append(workers(2, 2), Worker{ID: "mad", Kind: "c7i", PatchesPerS: 1e308, CPUPercent: -1e9}, Worker{ID: "minus", Kind: "c7i", PatchesPerS: -1e9, CPUPercent: 1e308})
+	w.step(t, l, 0)
+	if g := p.seen.Groups[0]; g.Ready != 4 || g.PatchesPerS != 80 || g.CPUPercent != 50 {
+		t.Errorf("%+v, want 80 patches per second, and half of the cores in use", g)
+	}
+}

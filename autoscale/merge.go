@@ -6,6 +6,11 @@ import (
 	"time"
 )
 
+// maxRate is the most that a worker is believed, in patches per second: an H100 does
+// some ten thousand of a small network (an estimate). What one says of itself in error
+// must not make all others look as if they were not needed.
+const maxRate = 1e6
+
 // groups returns the kinds of workers that greet, and who of each has nothing to do.
 func groups(workers []Worker) (all []Group, idle map[string][]string) {
 	at := map[string]int{}
@@ -23,8 +28,8 @@ func groups(workers []Worker) (all []Group, idle map[string][]string) {
 		}
 		g := &all[i]
 		g.Ready++
-		g.CPUPercent += w.CPUPercent
-		if w.PatchesPerS > 0 {
+		g.CPUPercent += min(max(w.CPUPercent, 0), 100)
+		if w.PatchesPerS > 0 && w.PatchesPerS <= maxRate {
 			g.PatchesPerS += w.PatchesPerS
 			rated[w.Kind]++
 		}
