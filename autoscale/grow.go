@@ -34,7 +34,7 @@ func (p *plan) grow(standing map[string]int) bool {
 		return more
 	}
 	if p.mayWait(standing) {
-		p.why = fmt.Sprintf(": %s patches, wanted by %s, are worth no start yet and can wait for more", number(late.load), p.clock(late))
+		p.why = fmt.Sprintf(": up to %s patches, wanted by %s, are too few to start a worker for and can wait for more", number(late.load), p.clock(late))
 		return more
 	}
 	behind := p.behind(late)
@@ -45,7 +45,7 @@ func (p *plan) grow(standing map[string]int) bool {
 		p.why = " kept: fewer were wanted a moment ago, and the work has not grown by more than its guess is wrong by"
 		return true
 	}
-	p.why = fmt.Sprintf(": %s patches wanted by %s", number(late.load), p.clock(late))
+	p.why = fmt.Sprintf(": up to %s patches wanted by %s", number(late.load), p.clock(late))
 	switch {
 	case p.count() == p.before:
 		p.why = fmt.Sprintf(" kept: %s, %s, and more would not help", p.why[2:], behind)

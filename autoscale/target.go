@@ -84,6 +84,9 @@ func (h hpa) Decide(s Signals, past []Record) (Decision, map[string]int) {
 		reason = fmt.Sprintf("%.2f of what is wanted", ratio)
 	}
 	all, _ := backlog(s)
+	if all == 0 {
+		return Decision{wanted, plural(total(wanted), "worker") + ": nothing to do"}, asked
+	}
 	return Decision{wanted, fmt.Sprintf("%s: the backlog per ready worker (%s patches in all) is %s", plural(total(wanted), "worker"), number(all), reason)}, asked
 }
 

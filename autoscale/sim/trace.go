@@ -130,16 +130,16 @@ func (f Format) readHead(rows *csv.Reader) (columns int, err error) {
 			return 0, fault.Hint(err, "it looks like --format %s", other.Name)
 		}
 	}
-	return 0, fault.Hint(err, "its columns are %s", f.columns())
+	return 0, fault.Hint(err, "the first line names the columns: %s", f.columns())
 }
 
 // columns names them for a person: those that may be left out in brackets.
 func (f Format) columns() string {
 	s := strings.Join(f.head, ",")
 	for _, m := range f.more {
-		s += "[," + m + "]"
+		s += "[," + m
 	}
-	return s
+	return s + strings.Repeat("]", len(f.more))
 }
 
 func unreadable(err error) error {

@@ -53,7 +53,7 @@ func TestItSaysWhichLineIsBroken(t *testing.T) {
 	const llm, functions = "TIMESTAMP,ContextTokens,GeneratedTokens\n", "app,func,end_timestamp,duration\n"
 	for _, c := range []struct{ format, text, want, hint string }{
 		{"csv", "", "the trace is empty", "arrival_s,patches"},
-		{"csv", "arrival_s,patches\n", "no rows", "arrival_s,patches[,deadline_s][,urgent]"},
+		{"csv", "arrival_s,patches\n", "no rows", "arrival_s,patches[,deadline_s[,urgent]]"},
 		{"csv", "time,size\n1,2\n", `line 1: "time,size" is not the first line of csv`, "columns"},
 		{"csv", llm + "2023-11-16 18:17:03,1,1\n", "line 1", "--format azure-llm"},
 		{"azure-llm", functions, "line 1", "--format azure-functions"},
