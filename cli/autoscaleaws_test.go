@@ -2,6 +2,8 @@ package cli
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"slices"
@@ -183,5 +185,21 @@ func TestAGroupThatCannotBeMovedIsToldAtOnce(t *testing.T) {
 				t.Errorf("%d wanted, want %d", n, want)
 			}
 		})
+	}
+}
+
+// On a machine without a role the library that looks for one has something to say, too.
+func TestNoCredentialsAreToldInOurWords(t *testing.T) {
+	t.Parallel()
+	noRole := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
+	defer noRole.Close()
+	s := newScalingServer(t, client.Fleet{ShardPatches: 512})
+	env := []string{"AWS_ACCESS_KEY_ID=", "AWS_SECRET_ACCESS_KEY=", "AWS_SESSION_TOKEN=", "AWS_PROFILE=", "AWS_CONFIG_FILE=none", "AWS_SHARED_CREDENTIALS_FILE=none",
+		"AWS_EC2_METADATA_DISABLED=false", "AWS_EC2_METADATA_SERVICE_ENDPOINT=" + noRole.URL}
+	r := begin(t, env, "autoscale", "--server", s.URL, "--target", "aws", "--aws-region", awstest.Region, "--aws-group", awstest.Group)
+	code := r.end(t, 0)
+	if said := strings.Split(strings.TrimSpace(r.says()), "\n"); code != 2 || len(said) != 2 || !strings.HasPrefix(said[0], "bcc: error: --target aws: ") ||
+		!strings.Contains(said[0], "no credentials for AWS") || !strings.HasPrefix(said[1], "bcc: hint: ") {
+		t.Errorf("exit code %d", code)
 	}
 }

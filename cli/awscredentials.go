@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 )
 
 // awsCredentials are those that Amazon's own programs would use here: of the
@@ -14,7 +15,8 @@ import (
 func awsCredentials(region string) aws.CredentialsProvider {
 	found := sync.OnceValues(func() (aws.CredentialsProvider, error) {
 		// Not the asker's context: what is found serves all who ask later.
-		c, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(region))
+		// Nor what it would log: the error that is returned says as much.
+		c, err := config.LoadDefaultConfig(context.Background(), config.WithRegion(region), config.WithLogger(logging.Nop{}))
 		return c.Credentials, err
 	})
 	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {

@@ -58,7 +58,7 @@ func TestOneThatWasAskedAndNotNotedIsAskedOnce(t *testing.T) {
 	scale(t, target, 1)
 	id := p.up(1)[0]
 	p.put(id + ".busy")
-	if err := os.Mkdir(filepath.Join(p.dir, id+".json.new"), 0o700); err != nil { // the disk is full
+	if err := os.MkdirAll(filepath.Join(p.dir, id+".json.new", "full"), 0o700); err != nil { // the disk is full
 		t.Fatal(err)
 	}
 	if _, err := target.Scale(t.Context(), "here", 0, []string{id}); fault.Of(err) != fault.Unavailable {
@@ -76,7 +76,7 @@ func TestOneThatWasAskedAndNotNotedIsAskedOnce(t *testing.T) {
 	}
 	os.Remove(filepath.Join(p.work, id+".busy"))
 	until(t, func() bool { return len(p.files("*.done")) == 1 })
-	os.Remove(filepath.Join(p.dir, id+".json.new"))
+	os.RemoveAll(filepath.Join(p.dir, id+".json.new"))
 	until(t, func() bool { return present(t, target) == 0 && !p.has(id+".json") })
 }
 

@@ -180,10 +180,12 @@ func (t *Target) write(r record) error {
 		return err
 	}
 	temp := t.path(r.ID) + ".new"
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return folder(err)
+	err = os.WriteFile(temp, data, 0o600)
+	if err == nil {
+		err = os.Rename(temp, t.path(r.ID))
 	}
-	if err := os.Rename(temp, t.path(r.ID)); err != nil {
+	if err != nil {
+		_ = os.Remove(temp) // a full disk holds what was written of it
 		return folder(err)
 	}
 	return nil
