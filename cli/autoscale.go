@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bcc/autoscale"
+	"bcc/cohort"
 	"bcc/fault"
 	"bcc/queue"
 	"bcc/telemetry"
@@ -146,6 +147,11 @@ func (f *autoscaleFlags) check() error {
 	}
 	if f.target == "local" {
 		errs = append(errs, f.local.checkWorker())
+	}
+	for _, g := range f.aws.groups {
+		if !cohort.ValidKind(g) {
+			bad("--aws-group %.80q: its workers say it as their --kind, which has up to 63 letters, digits, dots and lines", g)
+		}
 	}
 	if f.local.finish < 0 {
 		bad("--finish %v: want 0 or more", f.local.finish)

@@ -162,6 +162,7 @@ func TestAGroupThatCannotBeMovedIsToldAtOnce(t *testing.T) {
 		{"credentials are over", 403, "ExpiredToken", 2, "sts get-caller-identity", nil},
 		{"no right", 403, "AccessDenied", 2, "docs/aws-autoscaling.md", nil},
 		{"no such group", 0, "", 3, "no Auto Scaling group others in eu-central-1", []string{"--aws-group", "others"}},
+		{"a name that is no kind", 0, "", 2, `--aws-group "lab/workers"`, []string{"--aws-group", "lab/workers"}},
 		{"capacity in cores", 0, "", 4, "in vcpu, not in instances", nil},
 		{"only looked at", 0, "", 0, "40,000 patches wanted", []string{"--dry-run", "--once"}},
 		{"once", 0, "", 0, "wanted=7", []string{"--once"}},

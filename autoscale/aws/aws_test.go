@@ -287,6 +287,7 @@ func TestItChecksItsConfiguration(t *testing.T) {
 		"want one as":    func(c *aws.Config) { c.Region = "Frankfurt am Main" },
 		"no Auto":        func(c *aws.Config) { c.Groups = nil },
 		"name 1":         func(c *aws.Config) { c.Groups = []string{""} },
+		"named twice":    func(c *aws.Config) { c.Groups = []string{"a", "b", "a"} },
 		"address":        func(c *aws.Config) { c.Endpoint = "autoscaling" },
 		"no credentials": func(c *aws.Config) { c.Credentials = nil },
 		"attempts":       func(c *aws.Config) { c.Attempts = 0 },

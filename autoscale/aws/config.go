@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
@@ -48,6 +49,9 @@ func (c Config) Validate() error {
 	for i, name := range c.Groups {
 		if name == "" || len(name) > 255 {
 			errs = append(errs, fault.New(fault.Invalid, "name %d of the Auto Scaling groups: want 1 to 255 characters", i+1))
+		}
+		if slices.Contains(c.Groups[:i], name) {
+			errs = append(errs, fault.New(fault.Invalid, "the Auto Scaling group %s is named twice", name))
 		}
 	}
 	if u, err := url.Parse(c.Endpoint); c.Endpoint != "" && (err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil) {
