@@ -52,7 +52,7 @@ func newBook(m Manifest) *book {
 	b.cap.usd = m.CapUSD
 	for i := range b.lines {
 		b.lines[i] = line{state: Pending, planned: -1}
-		b.tally.add(b.lines[i], m.Slides[i].Bytes, 1)
+		b.tally.add(b.lines[i], m.size(i), 1)
 	}
 	return b
 }
@@ -75,8 +75,8 @@ func (b *book) over() bool { return b.counts.Pending+b.counts.Running == 0 }
 
 // set puts another line in place of the i-th and keeps every sum in step.
 func (b *book) set(i int, l line) {
-	b.tally.add(b.lines[i], b.Slides[i].Bytes, -1)
-	b.tally.add(l, b.Slides[i].Bytes, 1)
+	b.tally.add(b.lines[i], b.size(i), -1)
+	b.tally.add(l, b.size(i), 1)
 	b.lines[i] = l
 	delete(b.running, i)
 	if l.state == Running {
@@ -203,21 +203,21 @@ type tally struct {
 	counts  Counts
 	patches Patches
 	left    int // patches known to be left, of slides without an end
-	unsized int // slides without an end of which the patches are not known
+	unsized unsized
 	foreign int // slides with an end that cannot be read: no job is put for them
 	spent   Cost
 
-	sized        int // slides of which they are known
-	sum, squares float64
+	sized        int     // slides of which they are known
+	sum, squares float64 // of their usual patches
 	weights      weights
 
 	price func(*End) float64 // USD; nil: not known
 	usd   float64            // of spent
 }
 
-// add adds a line of a slide of so many bytes (0: not known), or takes one away (sign -1).
-func (t *tally) add(l line, bytes int64, sign int) {
-	t.weights.add(l, bytes, float64(sign))
+// add adds a line of a slide, or takes one away (sign -1).
+func (t *tally) add(l line, of size, sign int) {
+	t.weights.add(l, of, float64(sign))
 	t.counts.Submitted += sign
 	switch l.state {
 	case Pending:
@@ -240,13 +240,13 @@ func (t *tally) add(l line, bytes int64, sign int) {
 	t.patches.Done += sign * l.scored
 	if !l.state.Final() {
 		if l.planned < 0 {
-			t.unsized += sign
+			t.unsized.add(of.density, float64(sign))
 		} else {
 			t.left += sign * max(l.planned-l.scored, 0)
 		}
 	}
 	if l.planned >= 0 && (l.state == Done || !l.state.Final()) {
-		p, s := float64(l.planned), float64(sign)
+		p, s := float64(l.planned)/of.density, float64(sign)
 		t.sized += sign
 		t.sum += s * p
 		t.squares += s * p * p

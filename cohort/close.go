@@ -1,6 +1,7 @@
 package cohort
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -22,7 +23,7 @@ func (l *Ledger) close(ctx context.Context, b *book) error {
 			all.Generations[i] = line.end.generation
 		}
 	}
-	c := closed{FormatVersion: FormatVersion, Owner: b.Owner, Summary: l.summary(b, l.outlook(time.Now(), false))}
+	c := closed{FormatVersion: FormatVersion, Owner: b.Owner, Summary: l.summary(b, l.outlook(time.Now(), false)), Usual: b.sum}
 	l.mu.Unlock()
 
 	if err := l.shelf.put(ctx, allEndsKey(b.ID), all); err != nil {
@@ -116,7 +117,7 @@ func (l *Ledger) readClosed(ctx context.Context) error {
 				return err
 			}
 			c.Summary.Owner = c.Owner
-			c.share = c.Summary.tally()
+			c.share = c.tally()
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			if _, known := l.closed[id]; !known && l.open[id] == nil {
@@ -130,8 +131,9 @@ func (l *Ledger) readClosed(ctx context.Context) error {
 }
 
 // tally is what a summary still tells of its slides: as if all were alike.
-func (s Summary) tally() tally {
-	n, sum := s.Counts.Done, float64(s.Patches.Done)
+func (c closed) tally() tally {
+	s := c.Summary
+	n, sum := s.Counts.Done, cmp.Or(c.Usual, float64(s.Patches.Done))
 	t := tally{sized: n, sum: sum, squares: sum * sum / float64(max(n, 1)), spent: s.Cost, counts: s.Counts}
 	if s.Cost.USD != nil {
 		t.usd, t.spent.USD = *s.Cost.USD, nil

@@ -51,7 +51,7 @@ type demandKey struct {
 type gathering struct {
 	Demand
 	variance float64
-	unsized  int // slides of cohorts of which none was looked at: all are guessed by one mean
+	unsized  unsized // of cohorts of which none was looked at: all are guessed by one mean
 }
 
 // demands takes deadlines together that lie in the same step. The caller holds mu.
@@ -78,10 +78,9 @@ func (l *Ledger) demands(all *tally, step time.Duration) []Demand {
 	list := make([]Demand, 0, len(groups))
 	mean, each, n := all.perSlide()
 	for _, g := range groups {
-		if k := float64(g.unsized); k > 0 {
-			g.Patches += k * mean
-			g.variance += each * each * (k + k*k/float64(max(n, 1)))
-		}
+		patches, unsure := g.unsized.guess(mean, each, n)
+		g.Patches += patches
+		g.variance += unsure
 		g.Deviation = math.Sqrt(g.variance)
 		list = append(list, g.Demand)
 	}
@@ -123,25 +122,27 @@ func (g *gathering) add(b *book, slides int, all *tally) {
 	}
 	if b.held() { // its slides that wait are nobody's work
 		for i := range b.running {
-			g.known(b.lines[i])
+			g.begun(b.lines[i], b.size(i))
 		}
 		return
 	}
-	var bytes int64 // of the largest file
+	var largest size // of those not looked at yet
 	for i, line := range b.lines {
 		switch {
 		case line.state.Final():
 		case line.planned >= 0:
 			g.Largest = max(g.Largest, float64(line.planned-line.scored))
 		default:
-			bytes = max(bytes, b.Slides[i].Bytes)
+			if s := b.size(i); s.density*float64(1+s.bytes) > largest.density*float64(1+largest.bytes) {
+				largest = s
+			}
 		}
 	}
-	if b.unsized > 0 {
-		g.Largest = max(g.Largest, b.guess(all, bytes))
+	if b.unsized.n > 0 {
+		g.Largest = max(g.Largest, b.guess(all, largest))
 	}
-	if b.sized == 0 && b.weights.left == 0 {
-		g.unsized += b.unsized
+	if b.sized == 0 && b.weights.left.n == 0 {
+		g.unsized.merge(b.unsized, 1)
 		return
 	}
 	patches, deviation := b.remaining(all)
@@ -149,11 +150,11 @@ func (g *gathering) add(b *book, slides int, all *tally) {
 	g.variance += deviation * deviation
 }
 
-// known adds a slide that is being walked.
-func (g *gathering) known(l line) {
+// begun adds a slide that is being walked.
+func (g *gathering) begun(l line, of size) {
 	left := float64(l.planned - l.scored)
 	if l.planned < 0 {
-		g.unsized++
+		g.unsized.add(of.density, 1)
 		return
 	}
 	g.Patches += left

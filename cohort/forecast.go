@@ -6,8 +6,8 @@ import (
 )
 
 // usualPatches is taken for a slide where none has been measured: the median of
-// COBRA's 5,147 biopsies, 0.163 Gpx of which four tenths are tissue, in patches of
-// 112 µm.
+// COBRA's 5,147 biopsies, 0.163 Gpx of which four tenths are tissue, in usual patches
+// (sizes.go).
 const usualPatches = 1300
 
 // nineInTen is how many standard deviations lie on each side of nine in ten.
@@ -19,7 +19,7 @@ func student(freedom float64) float64 {
 	return 1 + (nineInTen*nineInTen+1)/(4*max(freedom, 1))
 }
 
-// perSlide returns the mean number of patches of the slides measured, its standard
+// perSlide returns the mean number of usual patches of the slides measured, its standard
 // deviation and their number.
 func (t *tally) perSlide() (mean, deviation float64, n int) {
 	if t.sized == 0 {
@@ -127,7 +127,7 @@ func (l *Ledger) all() *tally {
 // (sign -1).
 func (t *tally) merge(o *tally, sign int) {
 	t.left += sign * o.left
-	t.unsized += sign * o.unsized
+	t.unsized.merge(o.unsized, float64(sign))
 	t.sized += sign * o.sized
 	t.sum += float64(sign) * o.sum
 	t.squares += float64(sign) * o.squares

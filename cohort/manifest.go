@@ -20,6 +20,7 @@ type Manifest struct {
 	Row           int        `json:"row,omitempty"`      // of the queue: cohorts in different rows take turns
 	RetryOf       string     `json:"retry_of,omitempty"` // the cohort whose slides are tried once more
 	Model         string     `json:"model,omitempty"`    // SHA-256 of the bundle that looks at it; empty: any
+	PatchUM       float64    `json:"patch_um,omitempty"` // side of that model's patch; 0: not known
 	Order         *Order     `json:"order,omitempty"`    // under which it may be submitted again
 	Trace         string     `json:"trace,omitempty"`    // telemetry.Traceparent of the submission; of its processing only, no part of what is asked
 	Slides        []Slide    `json:"slides"`

@@ -28,7 +28,7 @@ func (l *Ledger) Retry(ctx context.Context, id string, states ...State) (Manifes
 	if err := l.catchUp(ctx, b); err != nil {
 		return Manifest{}, err
 	}
-	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, Model: b.Model, RetryOf: id}
+	m := Manifest{Owner: b.Owner, Name: b.Name, Priority: b.Priority, Model: b.Model, PatchUM: b.PatchUM, RetryOf: id}
 	l.mu.Lock()
 	if l.cfg.prices() { // else nobody could try again what had a cap once
 		m.CapUSD = b.cap.usd

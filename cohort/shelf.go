@@ -69,6 +69,7 @@ type closed struct {
 	FormatVersion int     `json:"format_version"`
 	Owner         string  `json:"owner"`
 	Summary       Summary `json:"summary"`
+	Usual         float64 `json:"usual_patches,omitempty"` // of the slides that are done (sizes.go)
 
 	share tally // of Ledger.gone
 }

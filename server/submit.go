@@ -127,7 +127,9 @@ func (s *Server) submit(c *call, m cohort.Manifest) (cohort.Manifest, error) {
 	if err != nil {
 		return m, err
 	}
+	card := &s.cfg.Model.Card
 	m.Owner, m.Model, m.Order = c.who.ID, s.cfg.Model.SHA256, order
+	m.PatchUM = card.SpacingUMPx * float64(card.PatchSizePixels)
 	for i := range m.Slides {
 		m.Slides[i].Parameters = over(m.Slides[i].Parameters, s.cfg.Settings)
 	}
