@@ -110,3 +110,23 @@ func TestKindsAreNames(t *testing.T) {
 		}
 	}
 }
+
+func TestOfACohortThatIsHeldOnlyWhatIsBegunIsWanted(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	l := quiet(now)
+	b := l.with(queue.Routine, now, 1000, -1, -1)
+	b.set(0, line{state: Running, planned: 1000, scored: 300})
+	spent := 1.0
+	b.cap = capped{usd: &spent, reached: true}
+	if ds := l.Demands(); len(ds) != 1 || ds[0].Slides != 1 || ds[0].Patches != 700 || ds[0].Largest != 700 || ds[0].Deviation != 0 || ds[0].Since != nil {
+		t.Errorf("%+v, want the 700 patches left of the slide that is begun", ds)
+	}
+	if load := l.Load(); load.Patches != 700 || load.SlidesWaiting != 0 {
+		t.Errorf("%+v, want 700 patches", load)
+	}
+	b.set(1, line{state: Running, planned: -1}) // begun, and not looked at yet
+	if d := l.Demands()[0]; d.Slides != 2 || d.Patches != 700+1000 || d.Deviation == 0 {
+		t.Errorf("%+v, want one guessed, too", d)
+	}
+}
