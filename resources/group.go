@@ -2,12 +2,15 @@ package resources
 
 import (
 	"bufio"
+	"bytes"
 	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/shirou/gopsutil/v4/cpu"
 )
 
 // groups are the control groups that a process is in: version 2, version 1 or both.
@@ -114,7 +117,10 @@ func (g groups) cpu() (groupCPU, bool) {
 	for dir, version := range g.dirs("cpu") {
 		c, ok := readCPU2(dir)
 		if version == 1 {
-			c, ok = readCPU1(dir, g.root)
+			c, ok = readCPU1(dir)
+			if ok {
+				c.used = g.used1(dir)
+			}
 		}
 		if ok && (!found || c.quota < tightest.quota) {
 			tightest, found = c, true
@@ -141,7 +147,7 @@ func readCPU2(dir string) (groupCPU, bool) {
 	return groupCPU{quota / period, float64(stat["usage_usec"]) / 1e6, float64(stat["throttled_usec"]) / 1e6}, true
 }
 
-func readCPU1(dir, root string) (groupCPU, bool) {
+func readCPU1(dir string) (groupCPU, bool) {
 	quota, ok := number(filepath.Join(dir, "cpu.cfs_quota_us"))
 	if !ok || quota == 0 {
 		return groupCPU{}, false // -1: no limit
@@ -150,14 +156,58 @@ func readCPU1(dir, root string) (groupCPU, bool) {
 	if !ok || period == 0 {
 		return groupCPU{}, false
 	}
-	// What was used is told by another controller, often in the same folder.
-	at, _ := filepath.Rel(filepath.Join(root, "cpu"), dir)
-	used, ok := number(filepath.Join(root, "cpuacct", at, "cpuacct.usage"))
-	if !ok {
-		used, _ = number(filepath.Join(dir, "cpuacct.usage"))
-	}
 	stat := table(filepath.Join(dir, "cpu.stat"))
-	return groupCPU{float64(quota) / float64(period), float64(used) / 1e9, float64(stat["throttled_time"]) / 1e9}, true
+	return groupCPU{quota: float64(quota) / float64(period), throttled: float64(stat["throttled_time"]) / 1e9}, true
+}
+
+// used1 is the processor time, in seconds, that a group of the controller cpu of version 1
+// has used. Another controller tells of it, cpuacct. Mostly both have the same groups;
+// where they do not, the group that this process is in there is the nearest to the truth,
+// unless it is the whole machine: then the group's processes are asked.
+func (g groups) used1(dir string) float64 {
+	if ns, ok := number(filepath.Join(dir, "cpuacct.usage")); ok { // mounted as one
+		return float64(ns) / 1e9
+	}
+	at, _ := filepath.Rel(filepath.Join(g.root, "cpu"), dir)
+	same, top := filepath.Join(g.root, "cpuacct", at), filepath.Join(g.root, "cpuacct")
+	nearest, found := uint64(0), false
+	for acct, version := range g.dirs("cpuacct") {
+		ns, ok := number(filepath.Join(acct, "cpuacct.usage"))
+		if version != 1 || !ok {
+			continue
+		}
+		if acct == same {
+			return float64(ns) / 1e9
+		}
+		if !found && acct != top {
+			nearest, found = ns, true
+		}
+	}
+	if found {
+		return float64(nearest) / 1e9
+	}
+	return usedBy(filepath.Join(dir, "cgroup.procs"), "/proc")
+}
+
+// usedBy sums the processor time of the processes that a file lists, and of those they
+// have waited for, in seconds.
+func usedBy(list, proc string) (seconds float64) {
+	pids, err := os.ReadFile(list)
+	if err != nil {
+		return 0
+	}
+	for pid := range strings.FieldsSeq(string(pids)) {
+		stat, err := os.ReadFile(filepath.Join(proc, pid, "stat"))
+		if err != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		for at := 11; at <= 14 && at < len(fields); at++ { // utime, stime, cutime, cstime: proc(5)
+			ticks, _ := strconv.ParseFloat(fields[at], 64)
+			seconds += ticks / cpu.ClocksPerSec
+		}
+	}
+	return seconds
 }
 
 func number(path string) (uint64, bool) {

@@ -4,8 +4,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
+
+	"github.com/shirou/gopsutil/v4/cpu"
 )
 
 // planted returns groups of a process with this membership, over these files.
@@ -80,6 +83,17 @@ func TestTheTightestQuotaCounts(t *testing.T) {
 			"cpu/x/cpu.cfs_quota_us": "50000\n", "cpu/x/cpu.cfs_period_us": "100000\n", "cpu/x/cpu.stat": "nr_periods 3\nthrottled_time 2000000000\n",
 			"cpuacct/x/cpuacct.usage": "7000000000\n",
 		}, groupCPU{0.5, 7, 2}, true},
+		"version 1, each controller with its own group": {"2:cpuacct:/y/z\n1:cpu:/x\n", map[string]string{
+			"cpu/x/cpu.cfs_quota_us": "50000\n", "cpu/x/cpu.cfs_period_us": "100000\n",
+			"cpuacct/x/cpuacct.usage": "99000000000\n", "cpuacct/y/z/cpuacct.usage": "3000000000\n", "cpuacct/y/cpuacct.usage": "8000000000\n", "cpuacct/cpuacct.usage": "99000000000\n",
+		}, groupCPU{0.5, 3, 0}, true},
+		"version 1, the quota is of a group above": {"2:cpuacct:/x/y\n1:cpu:/x/y\n", map[string]string{
+			"cpu/x/cpu.cfs_quota_us": "50000\n", "cpu/x/cpu.cfs_period_us": "100000\n",
+			"cpuacct/x/y/cpuacct.usage": "1000000000\n", "cpuacct/x/cpuacct.usage": "4000000000\n",
+		}, groupCPU{0.5, 4, 0}, true},
+		"version 1, a container whose path is the host's": {"2:cpuacct:/docker/7\n1:cpu:/docker/7\n", map[string]string{
+			"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n", "cpuacct/cpuacct.usage": "6000000000\n",
+		}, groupCPU{0.5, 6, 0}, true},
 		"version 1 without a limit": {"3:cpu:/\n", map[string]string{"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, groupCPU{}, false},
 		"a broken line":             {"0::/\n", map[string]string{"cpu.max": "much\n"}, groupCPU{}, false},
 		"no time at all":            {"0::/\n", map[string]string{"cpu.max": "0 0\n"}, groupCPU{}, false},
@@ -87,6 +101,40 @@ func TestTheTightestQuotaCounts(t *testing.T) {
 		if got, found := planted(t, c.membership, c.files).cpu(); got != c.want || found != c.found {
 			t.Errorf("%s: %+v, %v: want %+v, %v", name, got, found, c.want, c.found)
 		}
+	}
+}
+
+func TestWithoutAnAccountTheProcessesAreAsked(t *testing.T) {
+	t.Parallel()
+	g := planted(t, "2:cpuacct:/\n1:cpu:/x\n", map[string]string{
+		"cpu/x/cpu.cfs_quota_us": "50000\n", "cpu/x/cpu.cfs_period_us": "100000\n", "cpu/x/cgroup.procs": strconv.Itoa(os.Getpid()) + "\n",
+		"cpuacct/x/cpuacct.usage": "99000000000000\n", "cpuacct/cpuacct.usage": "99000000000000\n",
+	})
+	for end := time.Now().Add(10 * time.Second); ; { // until a tick of the clock has been used
+		c, ok := g.cpu()
+		if !ok || c.used > 9000 {
+			t.Fatalf("%+v, %v: somebody else's", c, ok)
+		}
+		if c.used > 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal("this process has used nothing")
+		}
+	}
+}
+
+func TestProcessesAreSummed(t *testing.T) {
+	t.Parallel()
+	dir := planted(t, "", map[string]string{
+		"list":   "7\n8\n9\n",
+		"7/stat": "7 (a) b) (c) S 1 7 7 0 -1 4194560 1 2 3 4 100 20 3 4 20 0 1 0 5\n", "9/stat": "9 (x) R 1\n",
+	}).root
+	if got, want := usedBy(filepath.Join(dir, "list"), dir), 127/cpu.ClocksPerSec; got != want {
+		t.Errorf("%v s, want %v", got, want)
+	}
+	if got := usedBy(filepath.Join(dir, "nowhere"), dir); got != 0 {
+		t.Errorf("nobody used %v s", got)
 	}
 }
 
