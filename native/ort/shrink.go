@@ -59,9 +59,9 @@ func (m *Model) shrink() error {
 	if session == nil {
 		return fault.New(fault.Internal, "the session's handle is not where it was")
 	}
-	info := m.info
+	info, outShape := m.info, m.outShape
 	if m.alone {
-		info.Batch = 1
+		info.Batch, outShape = 1, m.outShapeAlone
 	}
 	c := &Call{} // its memory
 	defer func() {
@@ -92,12 +92,14 @@ func (m *Model) shrink() error {
 	a.in_names, a.out_names = c.strings([]string{m.info.Input}), c.strings([]string{m.info.Output})
 	a.in, a.out, a.places = c.pointers(1), c.pointers(1), c.pointers(1)
 	*a.in = value
-	var place unsafe.Pointer
-	if err := why.of(C.bcc_place_new(-1, &place, why.at())); err != nil {
+	// A place of our own: what the engine makes lies in the arena until it is freed, and
+	// a piece of the arena that anything lies in is not given back.
+	outs := info.Batch * info.Outputs
+	scores := (*C.float)(c.alloc(4 * outs))
+	if err := why.of(C.bcc_tensor_new(scores, C.size_t(outs), (*C.int64_t)(&outShape[0]), C.size_t(len(outShape)), a.out, why.at())); err != nil {
 		return err
 	}
-	defer C.bcc_place_free(place)
-	*a.places = place
+	defer C.bcc_value_free(*a.out)
 	if err := why.of(C.bcc_binding_new(a, why.at())); err != nil {
 		return err
 	}
@@ -105,7 +107,6 @@ func (m *Model) shrink() error {
 	if err := why.of(C.bcc_run(a, options, why.at())); err != nil {
 		return err
 	}
-	C.bcc_value_free(*a.out)
 	return nil
 }
 
