@@ -159,7 +159,7 @@ type FleetWorker struct {
 	Draining            bool      `json:"draining"`
 	Started             time.Time `json:"started"`                // by its own clock
 	CapacityPatchesPerS float64   `json:"capacity_patches_per_s"` // while it has something to do; 0: not known yet
-	CPUPercent          float64   `json:"cpu_percent"`            // of its machine's cores
+	CPUPercent          float64   `json:"cpu_percent"`            // of its quota or of the cores that it may use, by everybody
 }
 
 // Wish is how many workers there should be by kind, and why.

@@ -70,7 +70,7 @@ type WorkerState struct {
 	// something to do, over the last minutes of such time: known also while it is
 	// idle. 0: nothing yet.
 	CapacityPatchesPerS float64   `json:"capacity_patches_per_s"`
-	CPUPercent          float64   `json:"cpu_percent"` // of its machine's cores, 0 to 100, over the last seconds
+	CPUPercent          float64   `json:"cpu_percent"` // of its quota or of the cores that it may use, by everybody, 0 to 100, over the last seconds
 	RSSBytes            uint64    `json:"rss_bytes"`
 	Started             time.Time `json:"started"`
 	Seen                time.Time `json:"seen"` // by the ledger, the last time

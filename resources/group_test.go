@@ -156,11 +156,16 @@ func TestUseIsOfTheContainersQuota(t *testing.T) {
 	if got := after.percentSince(before); got != 50 { // 1 s of the 2 s it may have in 4; its neighbours are busier
 		t.Errorf("%v %% of the quota, want 50", got)
 	}
+	after.times.cores, after.group.quota = 2, 4
+	if got := after.percentSince(before); got != 100 {
+		t.Errorf("%v %% of two full cores under a quota of four", got)
+	}
 	after.limited = false
 	if got := after.percentSince(before); got != 100 {
 		t.Errorf("%v %% of the machine, want 100", got)
 	}
 }
+
 func TestALimitCountsWhereItIsLowerOrAllThatIsKnown(t *testing.T) {
 	t.Parallel()
 	limited := planted(t, "0::/\n", map[string]string{"memory.max": "900\n", "memory.current": "100\n"})

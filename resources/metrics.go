@@ -42,7 +42,7 @@ func register(reg prometheus.Registerer, of string, all ...prometheus.Collector)
 // what Snapshots become as metrics: use, saturation and size of each resource. Errors
 // of devices are counted where they are met (bcc_runners).
 var (
-	cpuUse       = desc("bcc_cpu_percent", "Processor time used, of the container's quota or of all cores, over two seconds.")
+	cpuUse       = desc("bcc_cpu_percent", "Processor time used, of the container's quota or of the cores that the process may use, over two seconds.")
 	cpuCores     = desc("bcc_cpu_cores", "Cores that this process may use.")
 	cpuThrottled = desc("bcc_cpu_throttled_seconds_total", "Time for which the container was stopped because its quota was used up.")
 	memoryUsed   = desc("bcc_memory_used_bytes", "Memory used of the container's limit or of the machine's, without what the kernel gives back.")

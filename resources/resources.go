@@ -18,6 +18,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/shirou/gopsutil/v4/cpu"
@@ -46,7 +48,7 @@ type Snapshot struct {
 	Time         time.Time
 	Window       time.Duration // over which rates and shares of time were read
 	Cores        int           // that this process may use: affinity and the container's limit are in it
-	CPUPercent   float64       // 0 to 100: of all cores of the machine; in a container with a quota, of that
+	CPUPercent   float64       // 0 to 100: of the container's quota, or of the cores that this process may use, by everybody
 	CPUThrottled float64       // seconds for which the container was stopped since it started, its quota used up
 	RSSBytes     uint64        // of this process
 	MemoryUsed   uint64        // of MemoryTotal (0: nothing tells); files that the kernel keeps at hand are not in it
@@ -191,30 +193,59 @@ func RSS(ctx context.Context) (uint64, error) {
 }
 
 // percentSince is the share of the quota that the container used, where there is one:
-// its neighbours are none of its business. Else that of the machine.
+// its neighbours are none of its business. Else, or where the quota is more than its
+// cores can do, that of the cores that this process may use.
 func (c counted) percentSince(before counted) float64 {
-	if took := c.at.Sub(before.at).Seconds(); c.limited && before.limited && c.group.quota > 0 && took > 0 {
+	bound := c.group.quota > 0 && (c.times.cores == 0 || c.group.quota <= float64(c.times.cores))
+	if took := c.at.Sub(before.at).Seconds(); c.limited && before.limited && bound && took > 0 {
 		return min(max(100*(c.group.used-before.group.used)/(took*c.group.quota), 0), 100)
 	}
 	return c.times.percentSince(before.times)
 }
 
-// times is what the cores have done since the machine started, in seconds.
-type times struct{ busy, all float64 }
+// times is what cores have done since the machine started, in seconds.
+type times struct {
+	busy, all float64
+	cores     int // how many; 0: all of the machine
+}
+
+// mine are the cores that this process may use, at its start; nil: nobody tells.
+var mine = affinity()
 
 func busy(ctx context.Context) (times, error) {
-	t, err := cpu.TimesWithContext(ctx, false)
+	each, err := cpu.TimesWithContext(ctx, true)
+	if t, ok := of(mine, each); err == nil && ok {
+		return t, nil
+	}
+	all, err := cpu.TimesWithContext(ctx, false)
 	if err != nil {
 		return times{}, fault.New(fault.Unavailable, "read processor use: %w", err)
 	}
-	if len(t) == 0 {
+	if len(all) == 0 {
 		return times{}, fault.New(fault.Unavailable, "read processor use: this system tells none")
 	}
-	// Guest time is in user time already; waiting for a disk is idle.
-	c := t[0]
-	idle := c.Idle + c.Iowait
-	all := c.User + c.Nice + c.System + c.Irq + c.Softirq + c.Steal + idle
-	return times{busy: all - idle, all: all}, nil
+	var t times
+	t.add(all[0])
+	return t, nil
+}
+
+// of sums the times of these cores; false where not all of them are told of, as in a
+// container that shows its cores under other numbers.
+func of(cores map[int]bool, each []cpu.TimesStat) (t times, ok bool) {
+	for _, c := range each {
+		if n, err := strconv.Atoi(strings.TrimPrefix(c.CPU, "cpu")); err == nil && cores[n] {
+			t.add(c)
+			t.cores++
+		}
+	}
+	return t, t.cores > 0 && t.cores == len(cores)
+}
+
+// add counts a core. Guest time is in user time already; waiting for a disk is idle.
+func (t *times) add(c cpu.TimesStat) {
+	work := c.User + c.Nice + c.System + c.Irq + c.Softirq + c.Steal
+	t.busy += work
+	t.all += work + c.Idle + c.Iowait
 }
 
 // percentSince is 0 where no time has passed: clocks of the kernel tick at 10 ms.

@@ -1,10 +1,14 @@
 package resources
 
 import (
+	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/shirou/gopsutil/v4/cpu"
 
 	"bcc/fault"
 )
@@ -58,9 +62,47 @@ func TestUseIsTheShareOfTheWindow(t *testing.T) {
 	for _, c := range []struct {
 		b    times
 		want float64
-	}{{times{12, 108}, 25}, {a, 0}, {times{9, 101}, 0}, {times{20, 105}, 100}} {
+	}{{times{busy: 12, all: 108}, 25}, {a, 0}, {times{busy: 9, all: 101}, 0}, {times{busy: 20, all: 105}, 100}} {
 		if got := c.b.percentSince(a); got != c.want {
 			t.Errorf("%v: %v %%, want %v", c.b, got, c.want)
 		}
+	}
+}
+
+func TestUseIsOfTheCoresThatThisProcessMayUse(t *testing.T) {
+	t.Parallel()
+	told := func(busy ...float64) []cpu.TimesStat { // of 10 s
+		all := make([]cpu.TimesStat, len(busy))
+		for i, b := range busy {
+			all[i] = cpu.TimesStat{CPU: fmt.Sprintf("cpu%d", i), User: b / 2, Steal: b / 2, Idle: (10 - b) / 2, Iowait: (10 - b) / 2}
+		}
+		return all
+	}
+	each := told(0, 10, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+	for name, c := range map[string]struct {
+		cores map[int]bool
+		want  float64
+		ok    bool
+	}{
+		"full":                       {map[int]bool{1: true}, 100, true},
+		"full and half full":         {map[int]bool{1: true, 2: true}, 75, true},
+		"ten is not one":             {map[int]bool{10: true}, 0, true},
+		"nobody tells which":         {nil, 0, false},
+		"one is told of, one is not": {map[int]bool{1: true, 40: true}, 100, false},
+	} {
+		got, ok := of(c.cores, each)
+		if ok != c.ok || ok && (got.percentSince(times{}) != c.want || got.cores != len(c.cores)) {
+			t.Errorf("%s: %+v, %v", name, got, ok)
+		}
+	}
+}
+
+func TestThisProcessKnowsItsCores(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("no affinity here")
+	}
+	if len(mine) != runtime.NumCPU() {
+		t.Errorf("cores %v of %d", mine, runtime.NumCPU())
 	}
 }

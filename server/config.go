@@ -160,7 +160,7 @@ type Model struct {
 type Machine struct {
 	Devices     []string
 	Cores       int
-	CPUPercent  float64 // of the container's quota or of all cores, 0 to 100
+	CPUPercent  float64 // of the container's quota or of the cores that it may use, 0 to 100
 	RSSBytes    uint64  // of this process
 	MemoryUsed  uint64  // bytes
 	MemoryTotal uint64
