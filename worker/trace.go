@@ -21,6 +21,9 @@ import (
 //	                           ├ part …   of a shard that another worker makes
 //	                           ├ report
 //	                           └ store put set, store create (its end)
+//
+// A slide of a large cohort has a trace of its own: slide is its root, which names the
+// submission as a link, and the wait stands in it, though it was before.
 const (
 	spanWait   = "queue wait"
 	spanSlide  = "slide"
@@ -38,14 +41,21 @@ func (w *Worker) follow(ctx context.Context, l *queue.Lease, t cohort.Task) (con
 		attribute.String("bcc.slide_id", t.SlideID), attribute.String("bcc.cohort_id", t.Cohort),
 		attribute.String("bcc.lane", string(l.Lane)), attribute.Int("bcc.attempt", l.Attempt),
 	}
-	if l.Attempt == 1 && !l.Put.IsZero() { // later it was waited for for other reasons
-		facts = append(facts, attribute.Float64("bcc.queue_wait_s", max(time.Since(l.Put), 0).Seconds()))
-		if trace.SpanContextFromContext(ctx).IsValid() {
-			_, wait := w.spans.Start(ctx, spanWait, trace.WithTimestamp(l.Put), trace.WithAttributes(facts[:2]...))
-			wait.End()
-		}
+	begun := time.Now()
+	took := max(begun.Sub(l.Put), 0) // the queue's clock may be ahead
+	waited := l.Attempt == 1 && !l.Put.IsZero() // later it was waited for for other reasons
+	if waited {
+		facts = append(facts, attribute.Float64("bcc.queue_wait_s", took.Seconds()))
 	}
-	return w.spans.Start(ctx, spanSlide, telemetry.LinkTo(t.TraceLink), trace.WithAttributes(facts...), trace.WithSpanKind(trace.SpanKindConsumer))
+	below, span := w.spans.Start(ctx, spanSlide, telemetry.LinkTo(t.TraceLink), trace.WithAttributes(facts...), trace.WithSpanKind(trace.SpanKindConsumer))
+	if waited {
+		if !trace.SpanContextFromContext(ctx).IsValid() {
+			ctx = below
+		}
+		_, wait := w.spans.Start(ctx, spanWait, trace.WithTimestamp(begun.Add(-took)), trace.WithAttributes(facts[:2]...))
+		wait.End(trace.WithTimestamp(begun))
+	}
+	return below, span
 }
 
 // followed ends the span of a slide.

@@ -2,12 +2,14 @@ package worker_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"go.opentelemetry.io/otel/trace"
 
 	"bcc/cohort"
 	"bcc/queue"
@@ -64,6 +66,49 @@ func TestTheSpansOfASlideStandBelowItsSubmission(t *testing.T) {
 	}
 	if got := fmt.Sprint(slide.Attributes); !strings.Contains(got, "done") || !strings.Contains(got, m.ID) {
 		t.Errorf("the slide says %s", got)
+	}
+}
+
+func TestASlideOfALargeCohortHasATraceOfItsOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	out := tracetest.NewInMemoryExporter()
+	provider := sdk.NewTracerProvider(sdk.WithSyncer(out))
+	const slides = 17 // more than stand in one trace
+	m := cohort.Manifest{Priority: queue.Routine, Slides: slices.Repeat([]cohort.Slide{w.upload(t, "x", paint(t, 0))}, slides)}
+	ctx, submission := provider.Tracer("test").Start(t.Context(), "submit")
+	m, err := w.ledger.Submit(ctx, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	submission.End()
+	stop := w.start(t, func(c *worker.Config) { c.Tracer = provider })
+	for i := range slides {
+		w.wait(t, m, i)
+	}
+	stop()
+
+	roots, waits := map[trace.TraceID]tracetest.SpanStub{}, 0
+	for _, s := range out.GetSpans() {
+		if s.Name == "slide" {
+			roots[s.SpanContext.TraceID()] = s
+			if s.Parent.IsValid() || len(s.Links) != 1 || s.Links[0].SpanContext.SpanID() != submission.SpanContext().SpanID() {
+				t.Errorf("below %v, linked to %+v; want a root with a link to its submission", s.Parent.SpanID(), s.Links)
+			}
+		}
+	}
+	for _, s := range out.GetSpans() {
+		if s.Name != "queue wait" {
+			continue
+		}
+		waits++
+		slide, is := roots[s.SpanContext.TraceID()]
+		if !is || s.Parent.SpanID() != slide.SpanContext.SpanID() || !s.StartTime.Before(s.EndTime) || s.EndTime.After(slide.StartTime) {
+			t.Errorf("it waited from %v to %v below %v, want up to %v", s.StartTime, s.EndTime, s.Parent.SpanID(), slide.StartTime)
+		}
+	}
+	if len(roots) != slides || waits != slides {
+		t.Errorf("%d traces of slides with %d waits, want %d", len(roots), waits, slides)
 	}
 }
 
