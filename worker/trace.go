@@ -42,7 +42,7 @@ func (w *Worker) follow(ctx context.Context, l *queue.Lease, t cohort.Task) (con
 		attribute.String("bcc.lane", string(l.Lane)), attribute.Int("bcc.attempt", l.Attempt),
 	}
 	begun := time.Now()
-	took := max(begun.Sub(l.Put), 0) // the queue's clock may be ahead
+	took := max(begun.Sub(l.Put), 0)            // the queue's clock may be ahead
 	waited := l.Attempt == 1 && !l.Put.IsZero() // later it was waited for for other reasons
 	if waited {
 		facts = append(facts, attribute.Float64("bcc.queue_wait_s", took.Seconds()))
