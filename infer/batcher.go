@@ -55,6 +55,7 @@ type worker struct {
 	runner Runner
 	device string        // for metrics; empty: the runner does not say
 	batch  int           // patches it takes at once
+	least  int           // fewer take no less memory
 	wake   chan struct{} // a token for each time it is taken off the idle list; cap 1
 
 	running bool // it has a batch; the batcher's mu guards it
@@ -98,6 +99,9 @@ func newWorker(index int, r Runner, batch int) *worker {
 		batch = min(max(s.Batch(), 1), maxHeld)
 	}
 	w := &worker{index: index, runner: r, batch: batch, wake: make(chan struct{}, 1)}
+	if d, ok := r.(Divisible); ok {
+		w.least = d.Least()
+	}
 	if p, ok := r.(Placed); ok {
 		w.device = p.Device()
 	}

@@ -40,6 +40,13 @@ type Sized interface {
 	Batch() int
 }
 
+// Divisible is a Runner that says the fewest patches for which a run takes less memory
+// than a full one. Where that is a batch, it pads, and Press leaves its batches alone:
+// they would take as much memory each, and more time.
+type Divisible interface {
+	Least() int
+}
+
 // Config says how batches are made.
 type Config struct {
 	// Batch is the number of patches that a runner takes at once if it is not Sized.

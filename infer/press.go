@@ -3,7 +3,8 @@ package infer
 // press bounds what runners hold at once. The zero value is no bound.
 type press struct{ batch, runners int }
 
-// Press makes batches of at most so many patches, and lets at most so many runners
+// Press makes batches of at most so many patches, where fewer take less memory
+// (Divisible), and lets at most so many runners
 // work at once, until it is called again; 0: as they are. It is for times when memory is
 // tight: a batch that is with a runner is not disturbed, no patch is lost, and nobody's
 // answer changes, but the time it takes.
@@ -17,7 +18,7 @@ func (b *Batcher) Press(batch, runners int) {
 // size is how many patches the worker takes at once now. The caller holds mu.
 func (b *Batcher) size(w *worker) int {
 	if b.pressed.batch > 0 {
-		return min(w.batch, b.pressed.batch)
+		return min(w.batch, max(w.least, b.pressed.batch))
 	}
 	return w.batch
 }

@@ -92,3 +92,30 @@ func TestPressureThatEndsWakesWhoWaited(t *testing.T) {
 		s.check()
 	})
 }
+
+// padded is a runner that pads short batches.
+type padded struct{ *infertest.Fake }
+
+func (p padded) Least() int { return p.Batch }
+
+func TestPressureLeavesBatchesThatWouldBePadded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var g gauge
+		f := fake(4)
+		f.Before = g.before
+		b, stop := start(t, config(4, time.Hour), padded{f})
+		defer stop()
+		b.Press(1, 1)
+		s := newSlide(t, 16)
+		c := s.channel(0, 16)
+		close(c)
+		if err := b.Score(t.Context(), c, s.out); err != nil {
+			t.Error(err)
+		}
+		s.check()
+		if n := f.Calls.Load(); n != 4 {
+			t.Errorf("16 patches in %d batches, want 4 full ones: a short one is padded and takes no less", n)
+		}
+	})
+}

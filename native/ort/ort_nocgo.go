@@ -48,6 +48,9 @@ func (r *Runner) Run(ctx context.Context, patches [][]byte, out []float32) error
 // Batch returns 0.
 func (r *Runner) Batch() int { return 0 }
 
+// Least returns 0.
+func (r *Runner) Least() int { return 0 }
+
 // Device returns nothing: there is no engine.
 func (r *Runner) Device() string { return "" }
 

@@ -20,8 +20,9 @@ import (
 )
 
 var (
-	_ infer.Runner = (*ort.Runner)(nil)
-	_ infer.Sized  = (*ort.Runner)(nil)
+	_ infer.Runner    = (*ort.Runner)(nil)
+	_ infer.Sized     = (*ort.Runner)(nil)
+	_ infer.Divisible = (*ort.Runner)(nil)
 )
 
 // load loads the library that the set-up puts into .deps, or skips the test.

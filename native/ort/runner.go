@@ -194,6 +194,15 @@ func (r *Runner) check(patches [][]byte, out []float32) error {
 // Batch returns the number of patches a run takes.
 func (r *Runner) Batch() int { return r.batch }
 
+// Least returns the fewest patches that take less memory than a full batch: 1 where a
+// lone one may be run by itself; else Batch, for fewer are padded.
+func (r *Runner) Least() int {
+	if r.model.alone {
+		return 1
+	}
+	return r.batch
+}
+
 // Device says where it runs: cpu, cuda:0.
 func (r *Runner) Device() string { return r.model.info.Device }
 
