@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"bcc/aggregate"
@@ -44,6 +45,7 @@ func (e *engine) describe(cfg *detect.Config) {
 	}
 	cfg.Patch.Prefetch = max(cfg.Patch.Prefetch, 2*ready)
 	cfg.Device, cfg.Workers = e.devices(), len(e.runners)
+	cfg.Enter = func(ctx context.Context) (func(), error) { return e.door.enter(ctx) }
 }
 
 // operatingPoint returns the thresholds of the card; what it does not say keeps

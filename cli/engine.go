@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
@@ -78,16 +79,23 @@ type engine struct {
 	*infer.Batcher
 	infos    []ort.Info
 	runners  []infer.Runner
-	models   []*ort.Model
+	models   []session
 	missing  []string   // devices that were asked for and could not be had, in words
 	head     *slideHead // of a bundle that has one
 	decoders isolated   // of slides, where they are processes of their own
 	plan     resources.Plan
-	log      *slog.Logger // nil: nobody hears
-	spares   *engine      // what took over when the GPUs were lost, for closing; nil: nothing has
+	log      *slog.Logger           // nil: nobody hears
+	spares   atomic.Pointer[engine] // what took over when the GPUs were lost; nil: nothing has
+	door     *door                  // of a list of slides; nil: it stands open
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when the batcher has ended, because of err
 	err      error
+}
+
+// session is a model on a device, once its runners are made.
+type session interface {
+	Shrink(ctx context.Context) error
+	Close() error
 }
 
 // startEngine opens the model on each device of the plan and starts to take patches.
@@ -106,16 +114,21 @@ func startEngine(ctx context.Context, b *model.Bundle, f engineFlags, notes io.W
 		return nil, err
 	}
 	limitGo(e.plan.Memory)
-	for i := range e.plan.Devices {
-		if err := e.open(b, machine, &e.plan.Devices[i], f, notes); err != nil {
-			return nil, errors.Join(err, e.release())
+	for _, all := range [][]resources.Device{e.plan.Devices, e.plan.Unseen} {
+		for i := range all {
+			if all[i].StandIn || all[i].Name == "cpu" && e.has("cpu") {
+				continue // a GPU that cannot be opened brings the CPU
+			}
+			if err := e.open(b, machine, &all[i], f, notes); err != nil {
+				return nil, errors.Join(err, e.release())
+			}
 		}
 	}
 	cfg := infer.DefaultConfig()
 	first := e.infos[0] // runners bring their own batch; patch and outputs are the model's
 	cfg.Batch, cfg.PatchPx, cfg.Outputs = first.Batch, first.PatchPx, first.Outputs
 	cfg.Logger, cfg.Registerer = f.log, f.registry
-	if onCPU := func(i ort.Info) bool { return i.Device == "cpu" }; f.spare && !slices.ContainsFunc(e.infos, onCPU) {
+	if f.spare && !e.has("cpu") {
 		cfg.Spare = func() ([]infer.Runner, error) { return e.openSpares(b, f) }
 	}
 	batcher, err := infer.New(cfg, e.runners)
@@ -144,8 +157,11 @@ func (e *engine) open(b *model.Bundle, machine resources.Machine, d *resources.D
 	if info.Fallback != "" {
 		e.missing = append(e.missing, fmt.Sprintf("%s; going on with %s", info.Fallback, info.Device))
 		fmt.Fprintf(notes, "bcc: note: %s\n", e.missing[len(e.missing)-1])
+		if e.has(info.Device) {
+			return m.Close() // the CPU is in use already
+		}
 		// A batch of a GPU is too large for a core.
-		if m, err = reopen(m, b, machine, d, f); err != nil {
+		if m, err = e.reopen(m, b, machine, d, f); err != nil {
 			return err
 		}
 		info = m.Info()
@@ -153,9 +169,6 @@ func (e *engine) open(b *model.Bundle, machine resources.Machine, d *resources.D
 	e.models = append(e.models, m)
 	if info.Note != "" {
 		fmt.Fprintf(notes, "bcc: note: model %s: %s\n", b.Card.Name, info.Note)
-	}
-	if slices.ContainsFunc(e.infos, func(had ort.Info) bool { return had.Device == info.Device }) {
-		return nil // a GPU that fell back to a CPU in use already
 	}
 	e.infos = append(e.infos, info)
 	d.Batch = info.Batch // a model may have no choice
@@ -167,6 +180,11 @@ func (e *engine) open(b *model.Bundle, machine resources.Machine, d *resources.D
 		e.runners = append(e.runners, r)
 	}
 	return nil
+}
+
+// has reports whether the model runs on the device already.
+func (e *engine) has(device string) bool {
+	return slices.ContainsFunc(e.infos, func(i ort.Info) bool { return i.Device == device })
 }
 
 // openModel opens the model on the device.
@@ -184,9 +202,13 @@ func openModel(b *model.Bundle, d resources.Device, f engineFlags) (*ort.Model, 
 }
 
 // reopen opens a model that fell back to the processor as the plan has it there.
-func reopen(m *ort.Model, b *model.Bundle, machine resources.Machine, d *resources.Device, f engineFlags) (*ort.Model, error) {
+func (e *engine) reopen(m *ort.Model, b *model.Bundle, machine resources.Machine, d *resources.Device, f engineFlags) (*ort.Model, error) {
 	if err := m.Close(); err != nil {
 		return nil, err
+	}
+	if at := slices.IndexFunc(e.plan.Devices, func(d resources.Device) bool { return d.Name == "cpu" }); at >= 0 {
+		*d = e.plan.Devices[at]
+		return openModel(b, *d, f)
 	}
 	wish := f.wish()
 	wish.Devices = []string{"cpu"}
@@ -201,7 +223,8 @@ func reopen(m *ort.Model, b *model.Bundle, machine resources.Machine, d *resourc
 // openSpares opens the model on the processor. The batcher asks for it once, while it
 // runs: Close, which waits for it, frees them.
 func (e *engine) openSpares(b *model.Bundle, f engineFlags) ([]infer.Runner, error) {
-	e.spares = &engine{}
+	spares := &engine{}
+	defer e.spares.Store(spares) // for closing, whatever comes of it
 	f.batch, f.device = 0, "cpu" // the batch of the GPU is too large
 	machine, err := thisMachine(context.Background(), gpus)
 	if err != nil {
@@ -211,10 +234,10 @@ func (e *engine) openSpares(b *model.Bundle, f engineFlags) ([]infer.Runner, err
 	if err != nil {
 		return nil, err
 	}
-	if err := e.spares.open(b, machine, &plan.Devices[0], f, io.Discard); err != nil {
+	if err := spares.open(b, machine, &plan.Devices[0], f, io.Discard); err != nil {
 		return nil, err
 	}
-	return e.spares.runners, nil
+	return spares.runners, nil
 }
 
 // engineConfig says how the engine feeds and reads the network of a card.
@@ -260,8 +283,8 @@ func (e *engine) release() error {
 	for _, m := range e.models {
 		errs = append(errs, m.Close())
 	}
-	if e.spares != nil {
-		errs = append(errs, e.spares.release())
+	if spares := e.spares.Load(); spares != nil {
+		errs = append(errs, spares.release())
 	}
 	errs = append(errs, e.head.close(), e.decoders.Close())
 	return errors.Join(errs...)

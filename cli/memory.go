@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,13 +18,17 @@ import (
 // begin anything new, and the engine gives back what it can.
 func (e *engine) guard(log *slog.Logger, registry prometheus.Registerer) (*resources.Guard, error) {
 	leak() // nothing, but in builds for tests
-	cfg := resources.DefaultGuardConfig()
-	cfg.Relieve, cfg.Logger, cfg.Registerer = e.relieve, log, registry
-	return resources.NewGuard(cfg)
+	return resources.NewGuard(e.guardConfig(log, registry))
 }
 
-// guarded keeps watch over the memory until stop is called, which waits for it; notes
-// hear when it gets tight.
+func (e *engine) guardConfig(log *slog.Logger, registry prometheus.Registerer) resources.GuardConfig {
+	cfg := resources.DefaultGuardConfig()
+	cfg.Relieve, cfg.Logger, cfg.Registerer = e.relieve, log, registry
+	return cfg
+}
+
+// guarded keeps watch over the memory until stop is called, which waits for it, and over
+// the door through which slides of a list begin; notes hear when memory gets tight.
 func guarded(ctx context.Context, e *engine, notes io.Writer) (stop func(), err error) {
 	log, err := telemetry.NewLogger(notes, "info", "text")
 	if err != nil {
@@ -33,6 +38,7 @@ func guarded(ctx context.Context, e *engine, notes io.Writer) (stop func(), err 
 	if err != nil {
 		return nil, err
 	}
+	e.door = &door{room: room(g), log: log}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
@@ -58,7 +64,11 @@ func (e *engine) relieve(ctx context.Context, level resources.Level) {
 
 // shrink gives the system what the engine and Go hold and do not use.
 func (e *engine) shrink(ctx context.Context) {
-	for _, m := range e.models {
+	models := e.models
+	if spares := e.spares.Load(); spares != nil {
+		models = slices.Concat(models, spares.models)
+	}
+	for _, m := range models {
 		if err := m.Shrink(ctx); err != nil && ctx.Err() == nil && e.log != nil {
 			e.log.Debug("give the engine's memory back", "error", err)
 		}
@@ -110,17 +120,4 @@ func (r *resting) due(now time.Time, worked time.Duration) bool {
 	}
 	r.done = true
 	return true
-}
-
-// room is how many slides may be walked at once as the guard sees it.
-func room(g *resources.Guard) func() int {
-	return func() int {
-		switch g.Level() {
-		case resources.Full:
-			return 0
-		case resources.Tight:
-			return 1
-		}
-		return 1 << 10 // as many as there are places
-	}
 }

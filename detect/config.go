@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"context"
 	"errors"
 
 	"bcc/aggregate"
@@ -20,6 +21,11 @@ type Walk struct {
 
 	// Open opens slides. Default nil: this process decodes them.
 	Open OpenFunc
+
+	// Enter is called before each slide of a list is begun, and waits while there is no
+	// room for one; leave is called when the slide has ended. It fails only with ctx.
+	// Default nil: slides are begun as soon as one of their places is free.
+	Enter func(ctx context.Context) (leave func(), err error)
 
 	// Stain hears how the tissue of each slide is stained, once a walk. Default nil:
 	// nobody asks.

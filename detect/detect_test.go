@@ -314,6 +314,39 @@ func TestAnInterruptedRunLeavesNothingHalfAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestSlidesOfAListWaitUntilTheyMayEnter(t *testing.T) {
+	t.Parallel()
+	dir, out := t.TempDir(), t.TempDir()
+	var items []detect.Item
+	for _, name := range []string{"a.png", "b.png", "c.png", "d.png"} {
+		paint(t, filepath.Join(dir, name), piece, nest)
+		items = append(items, detect.Item{Name: name, Path: filepath.Join(dir, name)})
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var asked, inside, left atomic.Int64
+	d := newDetector(t, 1, func(c *detect.Config) {
+		c.Enter = func(ctx context.Context) (func(), error) {
+			if asked.Add(1) > 2 {
+				stop() // for want of room, and of patience
+				<-ctx.Done()
+				return nil, context.Cause(ctx)
+			}
+			if inside.Add(1) > 1 {
+				t.Error("the second slide was let in before the first one had ended")
+			}
+			return func() { inside.Add(-1); left.Add(1) }, nil
+		}
+	}, nil)
+	var statuses []detect.Status
+	for _, e := range d.List(ctx, items, out, 1, nil) {
+		statuses = append(statuses, e.Status)
+	}
+	if want := []detect.Status{detect.Done, detect.Done, detect.Waiting, detect.Waiting}; !slices.Equal(statuses, want) || left.Load() != 2 {
+		t.Errorf("statuses %v, %d left; want %v, 2", statuses, left.Load(), want)
+	}
+}
+
 func TestItSaysThatTheScaleIsMissing(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

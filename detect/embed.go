@@ -32,7 +32,7 @@ func NewEmbedder(cfg Walk, encoder string, scorer Scorer) (*Embedder, error) {
 // the program's version changes, for a large set takes days to embed. For the rest
 // see Detector.List.
 func (e *Embedder) List(ctx context.Context, items []Item, out string, jobs int, watch Watcher) []End {
-	return list(ctx, items, jobs, watch, func(ctx context.Context, src Source, end *End, watch Watcher) error {
+	return e.cfg.list(ctx, items, jobs, watch, func(ctx context.Context, src Source, end *End, watch Watcher) error {
 		end.Bag = bag.Path(out, src.Name)
 		n, err := e.there(src, end.Bag)
 		if err != nil {

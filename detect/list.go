@@ -25,7 +25,7 @@ import (
 // bad one does not stop the others. When ctx ends, no more are begun. The ends come
 // back in the order of the items, one for each.
 func (d *Detector) List(ctx context.Context, items []Item, out string, jobs int, watch Watcher) []End {
-	return list(ctx, items, jobs, watch, func(ctx context.Context, src Source, end *End, watch Watcher) error {
+	return d.cfg.list(ctx, items, jobs, watch, func(ctx context.Context, src Source, end *End, watch Watcher) error {
 		end.Dir = filepath.Join(out, filepath.FromSlash(src.Name))
 		result, skipped, err := d.unlessThere(ctx, src, end.Dir, watch)
 		if err != nil {
@@ -59,7 +59,7 @@ func (d *Detector) unlessThere(ctx context.Context, src Source, dir string, watc
 type visit func(ctx context.Context, src Source, end *End, watch Watcher) error
 
 // list visits the slides, jobs of them at a time; see Detector.List.
-func list(ctx context.Context, items []Item, jobs int, watch Watcher, work visit) []End {
+func (w Walk) list(ctx context.Context, items []Item, jobs int, watch Watcher, work visit) []End {
 	if watch == nil {
 		watch = silent{}
 	}
@@ -72,6 +72,13 @@ func list(ctx context.Context, items []Item, jobs int, watch Watcher, work visit
 			continue
 		}
 		eg.Go(func() error {
+			if w.Enter != nil {
+				leave, err := w.Enter(ctx)
+				if err != nil {
+					return nil // it waits still
+				}
+				defer leave()
+			}
 			end := one(ctx, item, watch, work)
 			watch.Ended(end)
 			ends[i] = end
