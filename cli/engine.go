@@ -47,7 +47,8 @@ func (f *engineFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.model, "model", models.Default, "model: "+strings.Join(models.Names(), ", ")+", or a folder with model.onnx and card.json")
 	fs.StringVar(&f.device, "device", "auto", "auto, cpu, cuda, cuda:0, or several with commas")
 	fs.IntVar(&f.batch, "batch", 0, "patches a run of the engine; 0: 2 on a CPU, 32 on a GPU (bcc resources says why)")
-	fs.Float64Var(&f.gpuMemory, "gpu-memory-fraction", ort.DefaultConfig().GPUMemory, "part of each GPU's memory that the engine may take, above 0 to 1")
+	f.gpuMemory = ort.DefaultConfig().GPUMemory
+	fs.Var((*fraction)(&f.gpuMemory), "gpu-memory-fraction", "part of each GPU's memory that the engine may take, above 0 to 1")
 	fs.StringVar(&f.calibrate, "calibrate", calibrateAuto, "batch and runners on the CPU: auto takes what was measured on this machine (serve and worker measure once, 2 s), now measures, off keeps to the plan")
 	fs.StringVar(&f.enginePath, "engine-library", "", "path of "+libraryName+"; empty: look in the usual places")
 }

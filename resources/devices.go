@@ -10,9 +10,9 @@ import (
 
 const cpuName = "cpu"
 
-// names returns the devices that are meant, each once. auto is every GPU, or the CPU
-// where there is none; so is an empty list.
-func (m Machine) names(asked []string, why func(string, ...any)) (names []string, err error) {
+// names returns the devices that are meant and there, each once, and the GPUs that nobody
+// sees. auto is every GPU, or the CPU where there is none; so is an empty list.
+func (m Machine) names(asked []string, why func(string, ...any)) (names, unseen []string, err error) {
 	add := func(name string) {
 		if !slices.Contains(names, name) {
 			names = append(names, name)
@@ -37,17 +37,41 @@ func (m Machine) names(asked []string, why func(string, ...any)) (names []string
 		default:
 			n, ok := gpuNumber(name)
 			if !ok {
-				return nil, fmt.Errorf("device %.80q is none of auto, cpu, cuda, cuda:0", name)
+				return nil, nil, fmt.Errorf("device %.80q is none of auto, cpu, cuda, cuda:0", name)
 			}
-			if add(gpuName(n)); n >= len(m.GPUs) {
-				why("device: %s is not seen here: where it cannot be opened the CPU does its work", gpuName(n))
+			if n < len(m.GPUs) {
+				add(gpuName(n))
+			} else if !slices.Contains(unseen, gpuName(n)) {
+				unseen = append(unseen, gpuName(n))
 			}
 		}
 	}
-	if len(names) == 0 {
+	if len(names) == 0 && len(unseen) == 0 {
 		auto()
 	}
-	return names, nil
+	if len(unseen) > 0 {
+		why("device: %s not seen here%s: what cannot be opened the CPU does", isOrAre(unseen), m.seen())
+	}
+	return names, unseen, nil
+}
+
+func isOrAre(names []string) string {
+	if len(names) == 1 {
+		return names[0] + " is"
+	}
+	return strings.Join(names, ", ") + " are"
+}
+
+// seen says which GPUs there are instead.
+func (m Machine) seen() string {
+	switch n := len(m.GPUs); n {
+	case 0:
+		return " (no GPU: " + m.noGPU() + ")"
+	case 1:
+		return " (only " + gpuName(0) + " is)"
+	default:
+		return fmt.Sprintf(" (cuda:0 to %s are)", gpuName(n-1))
+	}
 }
 
 func (m Machine) noGPU() string { return cmp.Or(m.NoGPU, "none was found") }

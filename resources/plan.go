@@ -3,6 +3,7 @@ package resources
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"bcc/fault"
 )
@@ -44,8 +45,9 @@ type Measured struct {
 
 // Plan says how much of a machine is worked with, and why.
 type Plan struct {
-	Devices []Device `json:"devices"`
-	Slides  int      `json:"slides"` // walked at once
+	Devices []Device `json:"devices"`          // that run, as far as is seen
+	Unseen  []Device `json:"unseen,omitempty"` // GPUs asked for that nobody sees: they are tried, and not counted on
+	Slides  int      `json:"slides"`           // walked at once
 	Memory  Budget   `json:"memory"`
 	Why     []string `json:"why"`
 }
@@ -58,6 +60,7 @@ type Device struct {
 	Threads     int    `json:"threads"`                      // of the engine, a runner
 	Batch       int    `json:"batch"`                        // patches a run
 	MemoryBytes uint64 `json:"memory_limit_bytes,omitempty"` // of a GPU, for the engine's arena
+	StandIn     bool   `json:"stand_in,omitempty"`           // the CPU, which runs only where a GPU that nobody sees cannot be opened
 }
 
 // Budget is how the memory is divided, in bytes. All but Total are estimates by the
@@ -108,18 +111,28 @@ func (m Machine) Plan(model Model, w Wish) (Plan, error) {
 		w.GPUMemory = 0.8
 	}
 	p := Plan{Slides: max(w.Slides, 1)}
-	names, err := m.names(w.Devices, p.why)
+	names, unseen, err := m.names(w.Devices, p.why)
 	if err != nil {
 		return Plan{}, fault.New(fault.Invalid, "plan: %w", err)
+	}
+	asked := slices.Contains(names, cpuName)
+	if len(unseen) > 0 && !asked {
+		names = append(names, cpuName)
 	}
 	for _, name := range names {
 		d := Device{Name: name, Sessions: 1, Threads: 1}
 		if name == cpuName {
 			m.planCPU(&d, model, w, p.why)
+			d.StandIn = len(unseen) > 0 && !asked
 		} else {
 			m.planGPU(&d, model, w)
 		}
 		p.Devices = append(p.Devices, d)
+	}
+	for _, name := range unseen {
+		d := Device{Name: name, Sessions: 1, Threads: 1}
+		m.planGPU(&d, model, w)
+		p.Unseen = append(p.Unseen, d)
 	}
 	p.tellGPUs(m, w)
 	m.fit(&p, model, w)
@@ -206,11 +219,7 @@ func (p *Plan) tellGPUs(m Machine, w Wish) {
 	if n == 0 {
 		return
 	}
-	of := ""
-	if n <= len(m.GPUs) {
-		of = fmt.Sprintf(" of %d", len(m.GPUs))
-	}
-	p.why("device: %d%s GPUs, %d runners each: one batch is copied while the other is computed", n, of, gpuRunners)
+	p.why("device: %d of %d GPUs, %d runners each: one batch is copied while the other is computed", n, len(m.GPUs), gpuRunners)
 	if w.Batch == 0 {
 		p.why("batch: %d a GPU, %d in all (GPUs × 32)", batches/n, batches)
 	}

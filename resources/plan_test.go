@@ -55,7 +55,6 @@ func TestAPlanFitsItsMachine(t *testing.T) {
 		"two GPUs and the CPU":        {node, small, Wish{Devices: []string{"cuda:0", "cuda:1", "cpu"}}, []Device{cuda("cuda:0", 32, .8), cuda("cuda:1", 32, .8), cpu(32, 2)}, "64 in all"},
 		"less of a GPU's memory":      {node, small, Wish{Devices: []string{"cuda"}, GPUMemory: .25}, []Device{cuda("cuda:0", 32, .25)}, "25 % of each"},
 		"the same device twice":       {node, small, Wish{Devices: []string{"cuda", "cuda:0", "cpu", "cpu"}}, []Device{cuda("cuda:0", 32, .8), cpu(32, 2)}, ""},
-		"a GPU that nobody sees":      {laptop, small, Wish{Devices: []string{"cuda:0"}}, []Device{{Name: "cuda:0", Sessions: 1, Runners: 2, Threads: 1, Batch: 32}}, "cuda:0 is not seen here"},
 		"auto beside the CPU":         {node, small, Wish{Devices: []string{"auto", "cpu", ""}}, []Device{cuda("cuda:0", 32, .8), cuda("cuda:1", 32, .8), cuda("cuda:2", 32, .8), cuda("cuda:3", 32, .8), cpu(32, 2)}, ""},
 		"a number as others write it": {node, small, Wish{Devices: []string{"cuda:01"}}, []Device{cuda("cuda:1", 32, .8)}, ""},
 		"more cores than memory":      {crowd, Model{Bytes: 90 << 20, PatchPx: 224}, Wish{}, []Device{cpu(64, 1)}, "smaller batches or fewer runners"},
@@ -71,6 +70,46 @@ func TestAPlanFitsItsMachine(t *testing.T) {
 			if d.Batch < 1 || d.Runners < 1 || d.Sessions != 1 {
 				t.Errorf("%s: nothing would run: %+v", name, d)
 			}
+		}
+	}
+}
+
+func TestAPlanCountsOnNoGPUThatNobodySees(t *testing.T) {
+	t.Parallel()
+	node := Machine{Cores: Cores{Machine: 4, Allowed: 4, Usable: 4}, MemoryTotal: 64 * gib, GPUs: gpus(1)}
+	unseen := func(name string) Device {
+		return Device{Name: name, Sessions: 1, Runners: 2, Threads: 1, Batch: 32}
+	}
+	cpu := Device{Name: "cpu", Sessions: 1, Runners: 8, Threads: 1, Batch: 2}
+	standIn := cpu
+	standIn.StandIn = true
+	few := standIn
+	few.Runners = 4
+	cuda := Device{Name: "cuda:0", Sessions: 1, Runners: 2, Threads: 1, Batch: 32, MemoryBytes: 64 * gib}
+	for name, c := range map[string]struct {
+		machine      Machine
+		devices      []string
+		want, unseen []Device
+		like         []string // what needs as much memory
+		why          string
+	}{
+		"one, and no GPU":                {laptop, []string{"cuda:0"}, []Device{standIn}, []Device{unseen("cuda:0")}, []string{"cpu"}, "device: cuda:0 is not seen here (no GPU: the driver's library is not installed): what cannot be opened the CPU does"},
+		"two beside the CPU, and no GPU": {laptop, []string{"cuda:0", "cuda:1", "cuda", "cpu"}, []Device{cpu}, []Device{unseen("cuda:0"), unseen("cuda:1")}, []string{"cpu"}, "cuda:0, cuda:1 are not seen here"},
+		"one more than there are":        {node, []string{"cuda:0", "cuda:1"}, []Device{cuda, few}, []Device{unseen("cuda:1")}, []string{"cuda:0", "cpu"}, "cuda:1 is not seen here (only cuda:0 is)"},
+	} {
+		p, err := c.machine.Plan(small, Wish{Devices: c.devices})
+		if err != nil || !reflect.DeepEqual(p.Devices, c.want) || !reflect.DeepEqual(p.Unseen, c.unseen) {
+			t.Errorf("%s: %+v, unseen %+v, %v", name, p.Devices, p.Unseen, err)
+		}
+		why := strings.Join(p.Why, "\n")
+		if !strings.Contains(why, c.why) {
+			t.Errorf("%s: no word of %q in %q", name, c.why, why)
+		}
+		if len(c.machine.GPUs) == 0 && (strings.Contains(why, "GPUs") || strings.Contains(why, "GPU memory")) {
+			t.Errorf("%s: %q counts on GPUs", name, why)
+		}
+		if like, err := c.machine.Plan(small, Wish{Devices: c.like}); err != nil || p.Memory != like.Memory {
+			t.Errorf("%s: memory %+v, want that of %v, %+v, %v", name, p.Memory, c.like, like.Memory, err)
 		}
 	}
 }
