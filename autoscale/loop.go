@@ -204,10 +204,10 @@ func (l *Loop) Step(ctx context.Context) Outcome {
 // look asks both sides and puts together what they say; idle are the workers of each
 // kind that may go.
 func (l *Loop) look(ctx context.Context, at time.Time) (s Signals, idle map[string][]string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Stale)
+	ctx, cancel := l.patient(ctx)
 	defer cancel()
 	f, err := l.cfg.Source.Fleet(ctx)
-	if err != nil {
+	if err = silence(ctx, err); err != nil {
 		l.metrics.failed("signals")
 		l.metrics.aged(l.seen.since(at))
 		return Signals{}, nil, wrap(err, "signals of the fleet")
@@ -219,12 +219,25 @@ func (l *Loop) look(ctx context.Context, at time.Time) (s Signals, idle map[stri
 		return Signals{}, nil, fault.New(fault.Unavailable, "signals of the fleet: they are %s old, at most %v will do: the server's time stands still", lasting(old.Seconds()), l.cfg.Stale)
 	}
 	own, err := l.cfg.Target.Groups(ctx)
-	if err != nil {
+	if err = silence(ctx, err); err != nil {
 		l.metrics.failed("target")
 		return Signals{}, nil, wrap(err, "groups of the target")
 	}
 	fleet, idle := groups(f.Workers)
 	return Signals{Now: f.Now, Demands: f.Demands, Groups: l.merge(own, fleet, f.Now, at), Shard: f.Shard}, idle, nil
+}
+
+// patient bounds how long one answer is waited for: half of how old it might be.
+func (l *Loop) patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, l.cfg.Stale/2, fault.New(fault.Unavailable, "no answer within %v", l.cfg.Stale/2))
+}
+
+// silence says of an error that came when the time was up what it is.
+func silence(ctx context.Context, err error) error {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // hold keeps the last good decision: workers that vanish are replaced, none is sent
@@ -332,9 +345,9 @@ func (l *Loop) publish(ctx context.Context, o *Outcome) {
 	if l.cfg.Publisher == nil || o.Held != "" {
 		return // who cannot be asked cannot be told
 	}
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Stale)
+	in, cancel := l.patient(ctx)
 	defer cancel()
-	err := l.cfg.Publisher.Publish(ctx, Published{Decision: o.Decision, Policy: l.cfg.Policy.Name(), At: o.Signals.Now})
+	err := silence(in, l.cfg.Publisher.Publish(in, Published{Decision: o.Decision, Policy: l.cfg.Policy.Name(), At: o.Signals.Now}))
 	switch {
 	case err == nil:
 		l.deaf = ""

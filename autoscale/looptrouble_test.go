@@ -118,3 +118,30 @@ func TestLoopDoesNotBelieveWhatNoWorkerCanBe(t *testing.T) {
 		t.Errorf("%+v, want 80 patches per second, and half of the cores in use", g)
 	}
 }
+
+// silent answers nothing.
+type silent struct{}
+
+func (silent) Fleet(ctx context.Context) (Fleet, error) {
+	<-ctx.Done()
+	return Fleet{}, ctx.Err()
+}
+
+func (silent) Publish(ctx context.Context, _ Published) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestLoopDoesNotWaitForAServerThatHangs(t *testing.T) {
+	t.Parallel()
+	w, _, l, log := logged(t)
+	w.step(t, l, 0)
+	l.cfg.Stale, l.cfg.Source = 20*time.Millisecond, silent{}
+	if o := w.step(t, l, 15*time.Second); fault.Of(o.Err) != fault.Unavailable || !strings.Contains(o.Held, "signals of the fleet: no answer within 10ms") || len(w.scaled) != 1 {
+		t.Errorf("%v, asked for %q", o.Err, w.scaled)
+	}
+	l.cfg.Source, l.cfg.Publisher, l.seen = w, silent{}, age{}
+	if o := w.step(t, l, 15*time.Second); fault.Of(o.Err) != fault.Unavailable || !strings.Contains(log.String(), `msg="nobody was told what is wanted" fault=unavailable error="no answer within 10ms"`) {
+		t.Errorf("%v: %s", o.Err, log)
+	}
+}
