@@ -314,8 +314,8 @@ func direction(before, after int) string {
 func (l *Loop) scale(ctx context.Context, o *Outcome, idle map[string][]string) {
 	o.Left = map[string]int{}
 	for _, kind := range sortedKeys(o.Decision.Wanted) {
-		k := l.known(kind)
-		if !k.ours || o.At.Before(k.again) {
+		k := l.kinds[kind]
+		if k == nil || !k.ours || o.At.Before(k.again) {
 			continue
 		}
 		n := o.Decision.Wanted[kind]

@@ -7,7 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics of a loop. Kinds are those that the target was given, a handful.
+// metrics of a loop. Kinds are those that the target was given, a handful, and those of
+// workers that somebody started by hand, who may call them as they like: each is shown
+// while it is there, and no more than maxKinds are.
 type metrics struct {
 	wanted    *prometheus.GaugeVec   // by kind
 	present   *prometheus.GaugeVec   // by kind, state
@@ -16,7 +18,10 @@ type metrics struct {
 	errors    *prometheus.CounterVec // by step
 	age       prometheus.Gauge
 	leader    prometheus.Gauge
+	shown     map[string]bool // kinds
 }
+
+const maxKinds = 64
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	gauge := func(name, help string) prometheus.GaugeOpts {
@@ -55,12 +60,28 @@ func (m *metrics) leads(yes bool) {
 	}
 }
 
+// sees shows the groups, the target's first, and no longer those that are gone.
 func (m *metrics) sees(groups []Group, d Decision) {
-	for _, g := range groups {
+	shown := map[string]bool{}
+	for _, g := range groups[:min(len(groups), maxKinds)] {
+		shown[g.Name] = true
 		m.wanted.WithLabelValues(g.Name).Set(float64(d.Wanted[g.Name]))
 		m.present.WithLabelValues(g.Name, "busy").Set(float64(g.Busy))
 		m.present.WithLabelValues(g.Name, "idle").Set(float64(g.Ready - g.Busy))
 		m.present.WithLabelValues(g.Name, "starting").Set(float64(len(g.Starting)))
 		m.startUp.WithLabelValues(g.Name).Set(g.StartUp.Seconds())
 	}
+	for kind := range m.shown {
+		if !shown[kind] {
+			m.forget(kind)
+		}
+	}
+	m.shown = shown
+}
+
+func (m *metrics) forget(kind string) {
+	of := prometheus.Labels{"kind": kind}
+	m.wanted.DeletePartialMatch(of)
+	m.present.DeletePartialMatch(of)
+	m.startUp.DeletePartialMatch(of)
 }
