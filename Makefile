@@ -121,7 +121,7 @@ e2e-kube: build
 	@bash scripts/e2e-kube.sh
 
 e2e-metrics: build
-	BCC_SLIDES=30000 go test -count 1 -v -timeout 10m -run TestTheNumberOfSeriesIsBounded ./worker
+	BCC_SLIDES=30000 go test -count 1 -v -timeout 10m -run TestTheNumberOfSeriesIsBounded ./worker ./server
 	go test -tags e2e -v -timeout 5m -run '^TestMetrics' ./e2e
 
 e2e-autoscale: build
