@@ -12,7 +12,7 @@ import (
 type book struct {
 	Manifest
 	lines   []line
-	running map[int]struct{} // indexes of the lines that are Running
+	running map[int]hand // the lines that are Running, by index
 	tally
 	cap     capped
 	dropped map[int]struct{} // indexes of slides whose jobs were taken off the queue because of the cap
@@ -47,7 +47,7 @@ const maxWords = 20
 func newBook(m Manifest) *book {
 	b := &book{
 		Manifest: m, lines: make([]line, len(m.Slides)),
-		running: map[int]struct{}{}, dropped: map[int]struct{}{}, followers: map[*follower]struct{}{}, waiters: map[int][]chan struct{}{},
+		running: map[int]hand{}, dropped: map[int]struct{}{}, followers: map[*follower]struct{}{}, waiters: map[int][]chan struct{}{},
 	}
 	b.cap.usd = m.CapUSD
 	for i := range b.lines {
@@ -78,9 +78,10 @@ func (b *book) set(i int, l line) {
 	b.tally.add(b.lines[i], b.size(i), -1)
 	b.tally.add(l, b.size(i), 1)
 	b.lines[i] = l
-	delete(b.running, i)
 	if l.state == Running {
-		b.running[i] = struct{}{}
+		b.running[i] = b.running[i] // what was told stays
+	} else {
+		delete(b.running, i)
 	}
 	if l.state.Final() {
 		for _, w := range b.waiters[i] {

@@ -13,13 +13,14 @@ import (
 	"bcc/fault"
 )
 
-// A cohort may have a cap: what its slides may cost. Where what was spent reaches it,
-// slides that wait are not begun any more, until it is raised or taken away; those that
-// are begun come to their end, so more is spent than the cap by what was in hand.
+// A cohort may have a cap: what its slides may cost. Where what was spent, with what slides
+// in hand are expected to cost in all, reaches it, slides that wait are not begun any more,
+// until it is raised or taken away; those that are begun come to their end. Where they cost
+// so much less that all workers could begin another, the same cap is set again.
 //
 //	cohorts/<id>/manifest.json           the first cap, number 0
 //	cohorts/<id>/caps/<n>.json           created once: the cap from now on, or none
-//	cohorts/<id>/caps/<n>.reached.json   created once: that cap is reached
+//	cohorts/<id>/caps/<n>.reached.json   created once: that cap is reached, or will be
 //
 // Of two servers the first that sees it writes that a cap is reached; that holds for
 // both until there is another cap. A server with an old cap in mind can only say that
@@ -111,16 +112,36 @@ func (s shelf) caps(ctx context.Context, m *Manifest, known capped) (capped, err
 // held reports whether no slide of it is begun any more: its cap is reached.
 func (b *book) held() bool { return b.cap.reached && b.cap.usd != nil && !b.over() }
 
-// exceeds reports whether the cap is reached and nobody has said so yet.
-func (b *book) exceeds() bool {
-	return b.cap.usd != nil && !b.cap.reached && !b.over() && b.usd >= *b.cap.usd
+// exceeds reports whether the cap is reached, or will be by what is in hand while slides
+// wait, and nobody has said so yet. The caller holds mu.
+func (l *Ledger) exceeds(b *book, like func() *tally) bool {
+	if b.cap.usd == nil || b.cap.reached || b.over() {
+		return false
+	}
+	if b.usd >= *b.cap.usd {
+		return true
+	}
+	if len(b.running) == 0 || b.counts.Pending == 0 {
+		return false
+	}
+	h := l.inHand(b, like)
+	return b.usd+h.usd+h.rest >= *b.cap.usd
 }
 
-// heldWords says that a cohort is held, and what to do. The caller holds the ledger's mu.
-func (b *book) heldWords() []string {
+// heldWords says that a cohort is held, what it cost, and what to do. The caller holds the
+// ledger's mu.
+func (b *book) heldWords(cost *float64) []string {
 	words := []string{}
 	if b.held() {
-		words = append(words, fmt.Sprintf("nothing more is begun: %s of the cap of %s is spent, %d slides wait; raise it (bcc cap %s USD) or cancel the cohort", dollars(b.usd), dollars(*b.cap.usd), b.counts.Pending, b.ID))
+		spent := b.usd
+		if cost != nil {
+			spent = *cost
+		}
+		begun := ""
+		if n := len(b.running); n > 0 {
+			begun = fmt.Sprintf(", %d slides are yet to come to their end", n)
+		}
+		words = append(words, fmt.Sprintf("nothing more is begun: %s of the cap of %s is spent%s, %d slides wait; raise it (bcc cap %s USD) or cancel the cohort", dollars(spent), dollars(*b.cap.usd), begun, b.counts.Pending, b.ID))
 	}
 	return words
 }
@@ -176,21 +197,29 @@ func (l *Ledger) SetCap(ctx context.Context, id string, usd *float64) error {
 		if !now.reached && (usd == nil) == (now.usd == nil) && (usd == nil || *usd == *now.usd) {
 			return nil
 		}
-		err := l.shelf.create(ctx, capKey(id, now.number+1), capRecord{FormatVersion, usd, time.Now().UTC()})
+		err := l.nextCap(ctx, b, now.number+1, usd)
 		if exists(err) {
 			continue // another has set one in this moment: ours comes after it
 		}
 		if err != nil {
 			return err
 		}
-		l.mu.Lock()
-		b.setCap(capped{number: now.number + 1, usd: usd})
-		l.mu.Unlock()
-		l.log.Info("the cap of a cohort is set", "cohort_id", id, "number", now.number+1)
-		l.sayCap(id)
 		return l.settle(ctx, b)
 	}
 	return fault.New(fault.Busy, "cap of cohort %s: others always set one at the same time", id)
+}
+
+// nextCap sets the cap of that number, where nobody has.
+func (l *Ledger) nextCap(ctx context.Context, b *book, number int, usd *float64) error {
+	if err := l.shelf.create(ctx, capKey(b.ID, number), capRecord{FormatVersion, usd, time.Now().UTC()}); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	b.setCap(capped{number: number, usd: usd})
+	l.mu.Unlock()
+	l.log.Info("the cap of a cohort is set", "cohort_id", b.ID, "number", number)
+	l.sayCap(b.ID)
+	return nil
 }
 
 // sayCap tells other ledgers and the desks of workers that the cap stands elsewhere.
@@ -210,28 +239,78 @@ func (b *book) setCap(c capped) {
 	}
 }
 
-// settle does what follows from where the cap stands: it says that it is reached, or
-// puts the jobs that were taken off the queue because of it.
+// settle does what follows from where the cap stands: it says that it is reached, sets it
+// again where it was not after all, or puts the jobs that were taken off the queue because
+// of it.
 func (l *Ledger) settle(ctx context.Context, b *book) error {
-	l.mu.Lock()
-	exceeds, c, usd := b.exceeds(), b.cap, b.usd
-	l.mu.Unlock()
-	if exceeds {
-		err := l.shelf.create(ctx, reachedKey(b.ID, c.number), reachedRecord{FormatVersion, *c.usd, usd, time.Now().UTC()})
-		if err != nil && !exists(err) {
-			return err
-		}
-		l.mu.Lock()
-		if b.cap.number == c.number {
-			c.reached = true
-			b.setCap(c)
-		}
-		l.mu.Unlock()
-		l.log.Warn("the cap of a cohort is reached: nothing more of it is begun", "cohort_id", b.ID, "cap_usd", *c.usd, "spent_usd", usd)
-		l.sayCap(b.ID)
-		return nil
+	if held, err := l.hold(ctx, b); held || err != nil {
+		return err
+	}
+	if err := l.resume(ctx, b); err != nil {
+		return err
 	}
 	return l.putDropped(ctx, b)
+}
+
+// hold says that the cap is reached, where it is and nobody has.
+func (l *Ledger) hold(ctx context.Context, b *book) (held bool, err error) {
+	l.mu.Lock()
+	held = l.exceeds(b, l.like())
+	c, usd := b.cap, b.usd
+	l.mu.Unlock()
+	if !held {
+		return false, nil
+	}
+	err = l.shelf.create(ctx, reachedKey(b.ID, c.number), reachedRecord{FormatVersion, *c.usd, usd, time.Now().UTC()})
+	if err != nil && !exists(err) {
+		return false, err
+	}
+	l.mu.Lock()
+	if b.cap.number == c.number {
+		c.reached = true
+		b.setCap(c)
+	}
+	l.mu.Unlock()
+	l.log.Warn("the cap of a cohort is reached: nothing more of it is begun", "cohort_id", b.ID, "cap_usd", *c.usd, "spent_usd", usd)
+	l.sayCap(b.ID)
+	return true, nil
+}
+
+// resume sets the same cap again where the cohort was held because of what was in hand, all
+// of which has ended, and what is left of the cap is enough for a slide in each slot: less
+// would be spent before anybody hears that it is reached.
+func (l *Ledger) resume(ctx context.Context, b *book) error {
+	l.mu.Lock()
+	c := b.cap
+	is := b.held() && l.cfg.prices() && len(b.running) == 0 && time.Since(l.opened) >= l.cfg.Silence && // who walks what is heard by then
+		b.usd+float64(l.slots())*b.mean() < *c.usd
+	l.mu.Unlock()
+	if !is {
+		return nil
+	}
+	// Another server, to which workers cost more, may have seen it spent.
+	var r reachedRecord
+	if err := l.shelf.read(ctx, reachedKey(b.ID, c.number), maxEndBytes, &r); err != nil || r.SpentUSD >= r.CapUSD {
+		return err
+	}
+	if err := l.nextCap(ctx, b, c.number+1, c.usd); !exists(err) {
+		return err
+	}
+	return nil
+}
+
+// slots is how many slides the workers that are there can have in hand.
+func (l *Ledger) slots() (n int) {
+	for _, w := range l.workers {
+		n += max(w.Jobs, 0)
+	}
+	return n
+}
+
+// mean is what a slide of the cohort cost that has an end, USD.
+func (b *book) mean() float64 {
+	c := b.counts
+	return b.usd / float64(max(c.Done+c.Failed+c.Quarantined, 1))
 }
 
 // putDropped puts jobs of slides whose jobs were taken off the queue while the cohort

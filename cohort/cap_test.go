@@ -9,6 +9,7 @@ import (
 
 	"bcc/cohort"
 	"bcc/fault"
+	"bcc/queue"
 )
 
 // atPrices has an hour of a worker cost 3.6 USD, a second a tenth of a cent, and of the
@@ -66,7 +67,7 @@ func TestACohortIsHeldAtItsCapAndGoesOnWhenThatIsRaised(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	l, d := w.ledger(t, atPrices), w.desk()
-	m := submitCapped(t, l, 5, usd(0.025))
+	m := submitCapped(t, l, 5, usd(0.04))
 	running, lease, err := begin(t, w, d) // begun before: it comes to its end
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +85,7 @@ func TestACohortIsHeldAtItsCapAndGoesOnWhenThatIsRaised(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := eventually(t, l, m.ID, [5]int{2, 0, 3, 0, 0})
-	if !s.Held || *s.CapUSD != 0.025 || math.Abs(*s.Cost.USD-0.045) > 1e-9 || s.Forecast != nil || !strings.Contains(strings.Join(s.Degraded, ";"), "$0.045 of the cap of $0.025 is spent, 2 slides wait; raise it (bcc cap "+m.ID) {
+	if !s.Held || *s.CapUSD != 0.04 || math.Abs(*s.Cost.USD-0.045) > 1e-9 || s.Forecast != nil || !strings.Contains(strings.Join(s.Degraded, ";"), "$0.045 of the cap of $0.040 is spent, 2 slides wait; raise it (bcc cap "+m.ID) {
 		t.Errorf("%+v of %v: %q", s.Cost, *s.CapUSD, s.Degraded)
 	}
 	if load := l.Load(); load.SlidesWaiting != 0 || load.Patches != 0 || len(l.Demands()) != 0 {
@@ -304,4 +305,190 @@ func TestAFollowerHearsThatItsCohortIsHeld(t *testing.T) {
 		}
 	}
 	t.Error("never told")
+}
+
+// told has a slide of 100 patches begun, of which so many are through, at a tenth of a
+// second a patch.
+func told(t *testing.T, w *world, d *cohort.Desk, through int, kind string) (cohort.Task, *queue.Lease) {
+	t.Helper()
+	task, lease, err := begin(t, w, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Planned(task, 100)
+	d.Spent(task, through, kind, float64(through)/10)
+	d.Scored(task, through)
+	hello(t, d)
+	return task, lease
+}
+
+// hello has everything told that was not yet.
+func hello(t *testing.T, d *cohort.Desk) {
+	t.Helper()
+	if err := d.Hello(cohort.WorkerState{ID: "w", Jobs: 2}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatSlidesInHandHaveCostSoFarIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t, atPrices), w.desk()
+	m := submit(t, l, 3)
+	first, lease := told(t, w, d, 20, "")
+	told(t, w, d, 10, "gpu")
+	until(t, "both are told of", func() bool {
+		c := summary(t, l, m.ID).Cost
+		return math.Abs(*c.USD-0.012) < 1e-9 && math.Abs(*c.InHandUSD-0.012) < 1e-9 && math.Abs(c.ComputeS-3) < 1e-9 && c.Patches == 30
+	})
+
+	// What is scored beyond shards that are through costs what patches did so far.
+	d.Scored(first, 10)
+	hello(t, d)
+	until(t, "more is estimated", func() bool {
+		c := summary(t, l, m.ID).Cost
+		return c.Patches == 40 && math.Abs(c.ComputeS-4) < 1e-9 && math.Abs(*c.USD-0.016) < 1e-9
+	})
+
+	// Its end says what is true.
+	e := took(7, "")
+	e.Patches = 100
+	if err := errors.Join(d.End(t.Context(), first, e), lease.Done(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the end counts", func() bool { c := summary(t, l, m.ID).Cost; return math.Abs(*c.USD-0.007-0.01) < 1e-9 })
+	if c := summary(t, l, m.ID).Cost; math.Abs(*c.InHandUSD-0.01) > 1e-9 {
+		t.Errorf("%v in hand, want what the other has cost", *c.InHandUSD)
+	}
+}
+
+func TestWhatIsKeptFromBeforeCostsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t, atPrices), w.desk()
+	m := submit(t, l, 1)
+	task, _ := told(t, w, d, 20, "")
+	d.Spent(task, 60, "", 0)
+	d.Scored(task, 60)
+	hello(t, d)
+	until(t, "all are told of", func() bool { return summary(t, l, m.ID).Patches.Done == 80 })
+	if c := summary(t, l, m.ID).Cost; c.Patches != 20 || math.Abs(*c.USD-0.002) > 1e-9 {
+		t.Errorf("%d patches were looked at for %v USD, want 20 for 0.002", c.Patches, *c.USD)
+	}
+}
+
+// Long slides: one is told of, at a cent each, and the cap is two and a half of them.
+func TestNothingIsBegunThatTheCapIsNotEnoughFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t, atPrices), w.desk()
+	m := submitCapped(t, l, 8, usd(0.025))
+	type inHand struct {
+		task  cohort.Task
+		lease *queue.Lease
+	}
+	var hands []inHand
+	for range 3 {
+		task, lease := told(t, w, d, 10, "")
+		hands = append(hands, inHand{task, lease})
+	}
+	until(t, "it is held before any has ended", func() bool { return summary(t, l, m.ID).Held })
+	if err := w.end(t, d, took(10, "")); !errors.Is(err, cohort.ErrCapped) {
+		t.Fatalf("a fourth is begun: %v", err)
+	}
+	until(t, "all are told of", func() bool { return math.Abs(*summary(t, l, m.ID).Cost.USD-0.003) < 1e-9 })
+	words := strings.Join(summary(t, l, m.ID).Degraded, ";")
+	if !strings.Contains(words, "$0.0030 of the cap of $0.025 is spent, 3 slides are yet to come to their end, 5 slides wait") {
+		t.Errorf("it says %q", words)
+	}
+	for _, h := range hands {
+		e := took(10, "")
+		e.Patches = 100
+		if err := errors.Join(d.End(t.Context(), h.task, e), h.lease.Done(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := eventually(t, l, m.ID, [5]int{5, 0, 3, 0, 0})
+	if !s.Held || math.Abs(*s.Cost.USD-0.03) > 1e-9 || s.Cost.InHandUSD != nil {
+		t.Errorf("%+v, want 0.03 USD, and held", s.Cost)
+	}
+}
+
+// Slides are expected to cost a cent and cost a tenth of one.
+func TestACohortGoesOnWhereItsSlidesCostLessThanWasExpected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	l, d := w.ledger(t, atPrices), w.desk()
+	m := submitCapped(t, l, 6, usd(0.015))
+	first, firstLease := told(t, w, d, 10, "")
+	second, secondLease := told(t, w, d, 10, "")
+	until(t, "it is held", func() bool { return summary(t, l, m.ID).Held })
+	for range 4 {
+		if err := w.end(t, d, took(1, "")); !errors.Is(err, cohort.ErrCapped) {
+			t.Fatalf("%v", err)
+		}
+	}
+	for task, lease := range map[cohort.Task]*queue.Lease{first: firstLease, second: secondLease} {
+		if err := errors.Join(d.End(t.Context(), task, took(1, "")), lease.Done(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, l, m.ID, [5]int{4, 0, 2, 0, 0})
+	if !summary(t, l, m.ID).Held {
+		t.Error("it goes on before this server can have heard of all who walk its slides")
+	}
+	l.Age(time.Hour)
+	until(t, "it goes on", func() bool { return !summary(t, l, m.ID).Held })
+	for range 4 {
+		if err := w.end(t, d, took(1, "")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	over(t, w, m.ID)
+}
+
+// lookedAt waits until the ledger has done whatever follows from where the cap stands.
+func lookedAt(t *testing.T, store *capLists) {
+	t.Helper()
+	n := store.n.Load()
+	until(t, "it was looked at", func() bool { return store.n.Load() > n+2 })
+}
+
+// Two slots, and a cap that is enough for one slide more: both would take one.
+func TestACohortDoesNotGoOnWhereThatWouldSpendTooMuch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	store := &capLists{Store: w.store}
+	l, d := w.ledger(t, atPrices, func(c *cohort.Config) { c.Store = store }), w.desk()
+	l.Age(time.Hour)
+	m := submitCapped(t, l, 6, usd(0.0095))
+	first, firstLease := told(t, w, d, 10, "")
+	until(t, "it is held", func() bool { return summary(t, l, m.ID).Held })
+	if err := errors.Join(d.End(t.Context(), first, took(4, "")), firstLease.Done(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, l, m.ID, [5]int{5, 0, 1, 0, 0})
+	lookedAt(t, store)
+	if s := summary(t, l, m.ID); !s.Held {
+		t.Errorf("it went on with %v of %v spent", *s.Cost.USD, *s.CapUSD)
+	}
+}
+
+func TestAServerForWhichItIsSpentHoldsItForAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dear, d := w.ledger(t, atPrices), w.desk()
+	m := submitCapped(t, dear, 3, usd(0.005))
+	if err := w.end(t, d, took(10, "")); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "it is held", func() bool { return summary(t, dear, m.ID).Held })
+	dear.Close()
+	store := &capLists{Store: w.store}
+	cheap := w.ledger(t, func(c *cohort.Config) { c.PricePerHour, c.Store = 0.36, store })
+	cheap.Age(time.Hour)
+	lookedAt(t, store)
+	if !summary(t, cheap, m.ID).Held {
+		t.Error("a server with lower prices lets it go on")
+	}
 }

@@ -42,10 +42,14 @@ func workerTopic(id string) string       { return "worker." + id }
 
 // word is what is said about one slide.
 type word struct {
-	Index   int  `json:"i"`
-	Planned int  `json:"planned"` // -1: not known
-	Scored  int  `json:"scored"`
-	End     *End `json:"end,omitempty"`
+	Index   int `json:"i"`
+	Planned int `json:"planned"` // -1: not known
+	Scored  int `json:"scored"`
+	// Of shards that are through, told since then: hand.
+	Through int                `json:"through,omitempty"`
+	Looked  int                `json:"looked,omitempty"`
+	By      map[string]float64 `json:"compute_s_by_kind,omitempty"`
+	End     *End               `json:"end,omitempty"`
 
 	Generation int `json:"generation,omitempty"` // of End
 }
@@ -108,8 +112,15 @@ func (l *Ledger) heard(b *book, what string, w word, now time.Time) {
 	default:
 		return
 	}
+	sized := line.planned != b.lines[w.Index].planned
 	b.set(w.Index, line)
+	if line.state == Running {
+		b.running[w.Index] = hand{min(w.Through, max(line.planned, 0)), w.Looked, w.By}
+	}
 	l.meter.tick(now, l.busy())
+	if (what == wordBegun || sized) && l.exceeds(b, l.like()) {
+		l.wake(b.ID)
+	}
 }
 
 // finish gives a slide its end and sees to what follows from it. The caller holds mu.
@@ -122,7 +133,7 @@ func (l *Ledger) finish(b *book, i int, e *End, now time.Time) {
 		l.meter.scored(now, more)
 	}
 	l.meter.tick(now, l.busy())
-	if b.over() || b.exceeds() {
+	if b.over() || l.exceeds(b, l.like()) || b.held() && len(b.running) == 0 {
 		l.wake(b.ID)
 	}
 }

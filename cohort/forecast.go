@@ -49,37 +49,21 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 		RemainingS: remaining,
 		LowS:       remaining / (1 + spread),
 		HighS:      remaining * (1 + spread),
-		Cost:       b.spent,
+		Cost:       l.costNow(b, o.like()),
 	}
+	f.Cost.InHandUSD = nil
 	f.Cost.Patches += int(math.Round(own))
-	seconds := own * l.secondsAPatch(o.all, o.rate)
-	f.Cost.ComputeS += seconds
+	seconds, each := l.aPatch(b, l.inHand(b, o.like()), o.like())
+	f.Cost.ComputeS += own * seconds
 	if l.cfg.prices() {
-		rest := seconds * l.usdASecond(o.all)
+		rest := own * each
 		// A patch takes more of a worker's time while the fleet is slow.
 		off := 1 + nineInTen*math.Hypot(unsure/max(own, 1), o.sure.over(remaining))
-		usd, low, high := b.usd+rest, b.usd+rest/off, b.usd+rest*off
+		now := *f.Cost.USD
+		usd, low, high := now+rest, now+rest/off, now+rest*off
 		f.Cost.USD, f.CostLowUSD, f.CostHighUSD = &usd, &low, &high
 	}
 	return f
-}
-
-// usdASecond returns what a second of a worker costs: as it was so far, for kinds have
-// prices of their own, else at the default price.
-func (l *Ledger) usdASecond(all *tally) float64 {
-	if all.usd > 0 && all.spent.ComputeS > 0 {
-		return all.usd / all.spent.ComputeS
-	}
-	return l.cfg.PricePerHour / 3600
-}
-
-// secondsAPatch returns the time of a worker that a patch takes: as measured, else
-// as if one worker made the whole rate.
-func (l *Ledger) secondsAPatch(all *tally, rate float64) float64 {
-	if all.spent.Patches > 0 {
-		return all.spent.ComputeS / float64(all.spent.Patches)
-	}
-	return 1 / rate
 }
 
 // prices reports whether it is known what a worker costs.
@@ -87,20 +71,22 @@ func (c *Config) prices() bool { return c.PricePerHour > 0 || len(c.Prices) > 0 
 
 // price is what a slide took, USD, by the kinds of those who worked on it.
 func (l *Ledger) price(e *End) float64 {
-	hour := func(kind string) float64 {
-		if usd, is := l.cfg.Prices[kind]; is {
-			return usd
-		}
-		return l.cfg.PricePerHour
-	}
 	if len(e.ComputeBy) == 0 {
-		return e.ComputeS / 3600 * hour(e.Kind)
+		return e.ComputeS / 3600 * l.hour(e.Kind)
 	}
 	sum := 0.0
 	for kind, seconds := range e.ComputeBy {
-		sum += seconds / 3600 * hour(kind)
+		sum += seconds / 3600 * l.hour(kind)
 	}
 	return sum
+}
+
+// hour is the price of an hour of a worker of a kind, USD; 0 where none is known.
+func (l *Ledger) hour(kind string) float64 {
+	if usd, is := l.cfg.Prices[kind]; is {
+		return usd
+	}
+	return l.cfg.PricePerHour
 }
 
 // cost is what t's slides took, with what that costs where prices are known.

@@ -108,6 +108,7 @@ type Ledger struct {
 	closed  map[string]closed // over, without them
 	workers map[string]WorkerState
 	meter   meter
+	opened  time.Time
 	started bool                 // Open has read what there is
 	gone    tally                // of cohorts that are over: what their slides took
 	unread  map[string]unread    // cannot be read
@@ -126,7 +127,7 @@ func Open(ctx context.Context, cfg Config) (*Ledger, error) {
 		return nil, fault.New(fault.Invalid, "ledger: %w", err)
 	}
 	l := &Ledger{
-		cfg: cfg, log: cfg.Logger, damaged: newDamaged(),
+		cfg: cfg, log: cfg.Logger, damaged: newDamaged(), opened: time.Now(),
 		kicks: make(chan struct{}, 1),
 		open:  map[string]*book{}, kept: newKept(cfg.Kept), closed: map[string]closed{},
 		woken: map[string]struct{}{}, workers: map[string]WorkerState{},
@@ -217,13 +218,14 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 
 // summary is Summary. The caller holds mu.
 func (l *Ledger) summary(b *book, o *outlook) Summary {
+	cost := l.costNow(b, o.like())
 	return Summary{
 		ID: b.ID, Owner: b.Owner, Name: b.Name, Priority: b.Priority,
 		Submitted: b.Submitted, Deadline: b.Deadline, RetryOf: b.RetryOf,
 		State: b.state(), Counts: b.counts, Patches: b.patches,
 		CapUSD: b.cap.usd, Held: b.held(),
-		Forecast: l.forecast(b, o), Cost: l.cost(&b.tally),
-		Degraded: slices.Concat(b.heldWords(), l.unserved(b), b.words),
+		Forecast: l.forecast(b, o), Cost: cost,
+		Degraded: slices.Concat(b.heldWords(cost.USD), l.unserved(b), b.words),
 	}
 }
 

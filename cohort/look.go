@@ -33,8 +33,13 @@ func (l *Ledger) look(ctx context.Context, id string) error {
 		l.mu.Lock()
 		b = l.arrived(b)
 		l.mu.Unlock()
-	} else if err := l.catchUp(ctx, b); err != nil {
-		return err
+	} else {
+		if _, err := l.hold(ctx, b); err != nil { // at once: slots are free
+			return err
+		}
+		if err := l.catchUp(ctx, b); err != nil {
+			return err
+		}
 	}
 	l.mu.Lock()
 	over := b.over()

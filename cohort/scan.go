@@ -54,12 +54,16 @@ func (l *Ledger) tick(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forgetWorkers(now)
+	like := l.like()
 	for _, b := range l.open {
 		for i := range b.running {
 			if line := b.lines[i]; now.Sub(line.heard) > l.cfg.Silence {
 				line.state, line.scored = Pending, 0
 				b.set(i, line)
 			}
+		}
+		if l.exceeds(b, like) {
+			l.wake(b.ID)
 		}
 	}
 	l.meter.tick(now, l.busy())

@@ -42,6 +42,9 @@ type Cost struct {
 	Patches  int      `json:"patches"`   // looked at; those whose results or outputs were kept were not
 	ComputeS float64  `json:"compute_s"` // seconds of a worker's time
 	USD      *float64 `json:"usd"`       // nil: no price is known
+	// InHandUSD is the part of USD of slides that are being walked: what was told of it,
+	// the rest estimated. Nil: of none.
+	InHandUSD *float64 `json:"in_hand_usd,omitempty"`
 }
 
 // Forecast is when a cohort may end, by what was measured.
@@ -65,7 +68,7 @@ type Summary struct {
 	Deadline  *time.Time `json:"deadline"`
 	RetryOf   string     `json:"retry_of,omitempty"`
 	CapUSD    *float64   `json:"cap_usd"` // what it may cost; nil: whatever it does
-	Held      bool       `json:"held"`    // the cap is reached: nothing more of it is begun
+	Held      bool       `json:"held"`    // the cap is reached, or will be by what is begun: nothing more of it is begun
 	State     State      `json:"state"`   // Pending, Running, Done (no slide is left), Cancelled
 	Counts    Counts     `json:"counts"`
 	Patches   Patches    `json:"patches"`

@@ -346,6 +346,9 @@ func (c *conductor) there(i int, r *shardRows, fresh bool) {
 		if fresh {
 			sh.pace = r.perPatch()
 			c.spent[r.Kind] += r.ComputeS
+			c.w.desk.Spent(c.job.task, sh.Len(), r.Kind, r.ComputeS)
+		} else {
+			c.w.desk.Spent(c.job.task, sh.Len(), r.Kind, 0)
 		}
 		if len(r.values)*4*len(c.shards) <= keepBytes {
 			sh.rows = r.values
