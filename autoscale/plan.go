@@ -160,7 +160,10 @@ func (p *plan) count() int {
 
 // hands returns how many workers can have something in hand at once.
 func hands(s Signals, sure float64) int {
-	if s.Shard <= 0 {
+	switch {
+	case len(s.Demands) == 0:
+		return 0
+	case s.Shard <= 0: // not known
 		return math.MaxInt32
 	}
 	n := 0.0

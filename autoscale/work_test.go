@@ -115,6 +115,13 @@ func TestWorkSendsAwayWhoIsIdleAndNobodyElse(t *testing.T) {
 	}
 }
 
+func TestWorkSendsAwayWhoIsIdleWhereShardsAreNotKnown(t *testing.T) {
+	t.Parallel()
+	if d, _ := policy(t, "work").Decide(Signals{Now: noon, Groups: []Group{fleet(3, 0)}}, nil); d.Wanted["c7i"] != 0 {
+		t.Errorf("%d wanted with nothing to do: %s", d.Wanted["c7i"], d.Reason)
+	}
+}
+
 func TestWorkReplacesWhoIsLostWhileThereIsWork(t *testing.T) {
 	t.Parallel()
 	five := map[string]int{"c7i": 5}
