@@ -11,6 +11,8 @@ const maxIdleBytes = 16 << 20
 // buffers lends byte slices. It exists so that reading a slide makes no garbage:
 // a walk decodes some hundred times the memory it may hold.
 type buffers struct {
+	pressed func() bool // memory is tight; nil: it never is
+
 	mu   sync.Mutex
 	free map[int][][]byte // by capacity
 	idle int
@@ -33,8 +35,13 @@ func (b *buffers) get(n int) []byte {
 
 // put gives back a slice that came from get.
 func (b *buffers) put(buf []byte) {
+	tight := b.tight()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if tight {
+		b.free, b.idle = nil, 0
+		return
+	}
 	if b.idle+cap(buf) > maxIdleBytes || cap(buf) != sizeClass(cap(buf)) {
 		return
 	}
@@ -44,6 +51,9 @@ func (b *buffers) put(buf []byte) {
 	b.free[cap(buf)] = append(b.free[cap(buf)], buf)
 	b.idle += cap(buf)
 }
+
+// tight reports whether nothing is kept that is not in use.
+func (b *buffers) tight() bool { return b.pressed != nil && b.pressed() }
 
 // drop forgets all idle buffers.
 func (b *buffers) drop() {

@@ -26,6 +26,7 @@ type cachedTile struct {
 type tileCache struct {
 	bufs   *buffers
 	budget int64
+	least  int64 // the budget when memory is tight
 
 	mu    sync.Mutex
 	used  int64
@@ -34,7 +35,7 @@ type tileCache struct {
 }
 
 func newTileCache(bufs *buffers, budget int64) *tileCache {
-	c := &tileCache{bufs: bufs, budget: budget, tiles: map[tileKey]*cachedTile{}}
+	c := &tileCache{bufs: bufs, budget: budget, least: pressedBytes, tiles: map[tileKey]*cachedTile{}}
 	c.ring.prev, c.ring.next = &c.ring, &c.ring
 	return c
 }
@@ -137,7 +138,11 @@ func (c *tileCache) release(t *cachedTile) {
 
 // evict makes room, sparing the tile that has just come.
 func (c *tileCache) evict(spare *cachedTile) {
-	for c.used > c.budget && c.ring.prev != &c.ring && c.ring.prev != spare {
+	budget := c.budget
+	if c.bufs.tight() {
+		budget = min(budget, c.least)
+	}
+	for c.used > budget && c.ring.prev != &c.ring && c.ring.prev != spare {
 		c.remove(c.ring.prev)
 	}
 }

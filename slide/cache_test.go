@@ -134,3 +134,34 @@ func TestTheCacheDecodesAgainForThoseWhoStillWait(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+func TestACacheUnderPressureGivesBackWhatIsNotInUse(t *testing.T) {
+	t.Parallel()
+	const size = 256 << 10
+	var pressed atomic.Bool
+	bufs := &buffers{pressed: pressed.Load}
+	c := newTileCache(bufs, 20*size)
+	use := func(from, to int) {
+		for i := from; i < to; i++ {
+			tile, err := c.get(t.Context(), tileKey{0, i}, size, func([]byte) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.release(tile)
+		}
+	}
+	use(0, 40)
+	if c.used != 20*size || bufs.idle == 0 {
+		t.Fatalf("%d bytes of tiles, %d idle: the test tries nothing", c.used, bufs.idle)
+	}
+	pressed.Store(true)
+	use(40, 41)
+	if c.used > pressedBytes || bufs.idle != 0 {
+		t.Errorf("pressed: %d bytes of tiles and %d of idle buffers, want at most %d and none", c.used, bufs.idle, pressedBytes)
+	}
+	pressed.Store(false)
+	use(0, 40)
+	if c.used != 20*size {
+		t.Errorf("relieved: %d bytes of tiles, want %d", c.used, 20*size)
+	}
+}

@@ -36,6 +36,10 @@ type Codecs struct {
 // tiles across a slide of 40,000 px.
 const DefaultCacheBytes = 64 << 20
 
+// pressedBytes is what the cache keeps when memory is tight: the tiles of 256 px that a
+// few patches beside each other touch. More are decoded twice.
+const pressedBytes = 2 << 20
+
 // Config says how a slide is opened.
 type Config struct {
 	// Codecs decode JPEG and JPEG 2000. Default: none.
@@ -45,6 +49,11 @@ type Config struct {
 	// DefaultCacheBytes. A slide stored in wide strips takes up to 128 MiB whatever
 	// this says, since each of its patches touches as many strips as it has rows.
 	CacheBytes int64
+
+	// Pressed reports whether memory is tight: then tiles beyond pressedBytes go with the
+	// next one that comes, and buffers are not kept to be used again. It is asked for
+	// each tile. Slides in wide strips keep theirs. Default nil: it never is.
+	Pressed func() bool
 
 	// Workers is the number of goroutines that make an overview. Default (0): one a core.
 	Workers int

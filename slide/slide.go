@@ -77,12 +77,14 @@ func Open(r io.ReaderAt, size int64, cfg Config) (*Slide, error) {
 	if budget == 0 {
 		budget = DefaultCacheBytes
 	}
+	s.bufs.pressed = cfg.Pressed
 	s.cache = newTileCache(&s.bufs, budget)
 	if err := s.open(size); err != nil {
 		s.Close()
 		return nil, wrap(err, "open slide")
 	}
 	s.cache.budget = max(budget, s.stripBudget())
+	s.cache.least = max(s.cache.least, s.stripBudget())
 	if cfg.MPP.Valid() {
 		s.mpp = cfg.MPP
 	}
