@@ -19,7 +19,7 @@ type Level int
 // The levels, and what rooms do at each.
 const (
 	Calm  Level = iota // as planned
-	Tight              // smaller batches, one slide at a time, caches are given back
+	Tight              // smaller batches or fewer, one slide at a time, caches are given back
 	Full               // and nothing new is taken
 )
 
@@ -158,7 +158,7 @@ func (g *Guard) look(ctx context.Context, now time.Time) Level {
 
 var said = map[Level]string{
 	Calm:  "memory is calm again: everything as planned",
-	Tight: "memory is tight: smaller batches, fewer slides at a time, caches are given back",
+	Tight: "memory is tight: fewer patches and slides at a time, caches are given back",
 	Full:  "memory is nearly full: nothing new is taken until there is more",
 }
 
@@ -208,7 +208,7 @@ func (g *Guard) Degraded() []string {
 	defer g.mu.Unlock()
 	switch g.watch.level {
 	case Tight:
-		return []string{fmt.Sprintf("memory is tight: %s of %s are used; smaller batches and fewer slides at a time", mib(g.used), mib(g.total))}
+		return []string{fmt.Sprintf("memory is tight: %s of %s are used; fewer patches and slides at a time", mib(g.used), mib(g.total))}
 	case Full:
 		return []string{fmt.Sprintf("memory is nearly full: %s of %s are used; nothing new is taken until there is more", mib(g.used), mib(g.total))}
 	}

@@ -43,7 +43,7 @@ func (w *Worker) State() cohort.WorkerState {
 		case room == 0:
 			s.Degraded = append(s.Degraded, "memory is nearly full: nothing new is taken until there is more")
 		case room < s.Jobs:
-			s.Degraded = append(s.Degraded, "memory is tight: smaller batches and fewer slides at a time")
+			s.Degraded = append(s.Degraded, "memory is tight: fewer patches and slides at a time")
 		}
 	}
 	switch w.level(time.Now()) {
