@@ -11,6 +11,7 @@ import (
 	"bcc/native/ort"
 	"bcc/native/pixel"
 	"bcc/report"
+	"bcc/resources"
 	"bcc/telemetry"
 )
 
@@ -45,6 +46,7 @@ func (e *engine) describe(cfg *detect.Config) {
 	}
 	cfg.Patch.Prefetch = max(cfg.Patch.Prefetch, 2*ready)
 	cfg.Device, cfg.Workers = e.devices(), len(e.runners)
+	cfg.Slide.Pressed = func() bool { return e.watch.Level() > resources.Calm }
 	cfg.Enter = func(ctx context.Context) (func(), error) { return e.door.enter(ctx) }
 }
 

@@ -87,6 +87,7 @@ type engine struct {
 	plan     resources.Plan
 	log      *slog.Logger           // nil: nobody hears
 	spares   atomic.Pointer[engine] // what took over when the GPUs were lost; nil: nothing has
+	watch    *resources.Guard       // of the memory; nil: nobody looks
 	door     *door                  // of a list of slides; nil: it stands open
 	stop     context.CancelFunc
 	ended    chan struct{} // closed when the batcher has ended, because of err

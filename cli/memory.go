@@ -18,7 +18,9 @@ import (
 // begin anything new, and the engine gives back what it can.
 func (e *engine) guard(log *slog.Logger, registry prometheus.Registerer) (*resources.Guard, error) {
 	leak() // nothing, but in builds for tests
-	return resources.NewGuard(e.guardConfig(log, registry))
+	g, err := resources.NewGuard(e.guardConfig(log, registry))
+	e.watch = g
+	return g, err
 }
 
 func (e *engine) guardConfig(log *slog.Logger, registry prometheus.Registerer) resources.GuardConfig {

@@ -82,11 +82,20 @@ func TestAGuardAtPressureHasTheEngineGiveMemoryBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer background(t, g.Run)()
+		var walk detect.Config
+		e.watch, e.infos, e.runners = g, []ort.Info{{Outputs: 1, Device: "cpu"}}, nil
+		e.describe(&walk)
 		time.Sleep(time.Minute)
 		each(t, sessions, 0, "calm")
+		if walk.Slide.Pressed() {
+			t.Error("slides give up their tiles though memory is calm")
+		}
 		used.Store(85)
 		time.Sleep(cfg.Again / 2)
 		each(t, sessions, 1, "tight")
+		if !walk.Slide.Pressed() {
+			t.Error("slides keep their tiles though memory is tight")
+		}
 		used.Store(95)
 		time.Sleep(cfg.Again / 2)
 		each(t, sessions, 2, "full")
@@ -145,6 +154,9 @@ func TestSlidesOfAListComeThroughTheGuardsDoor(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
+	if e.watch == nil {
+		t.Error("no watch: tiles are kept however full memory is")
+	}
 	if e.door == nil {
 		t.Fatal("no door: slides are begun however full memory is")
 	}
