@@ -130,7 +130,7 @@ func (w *watching) price() string {
 	}
 	line := dollars(*c.Cost.USD) + " so far"
 	if c.Counts.Done > 0 {
-		line += fmt.Sprintf(", %s a slide", dollars(*c.Cost.USD/float64(c.Counts.Done)))
+		line += fmt.Sprintf(", %s a slide", dollars((*c.Cost.USD-c.Cost.InHandUSD)/float64(c.Counts.Done)))
 	}
 	if f := c.Forecast; f != nil && f.Cost.USD != nil {
 		line += ", about " + dollars(*f.Cost.USD) + " in all"

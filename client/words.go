@@ -56,6 +56,8 @@ type Cost struct {
 	Patches  int      `json:"patches"`
 	ComputeS float64  `json:"compute_s"`
 	USD      *float64 `json:"usd"` // nil: no price is known
+	// InHandUSD is the part of USD of slides that are being walked, partly estimated.
+	InHandUSD float64 `json:"in_hand_usd,omitempty"`
 }
 
 // Slide is where a slide of a cohort stands.
