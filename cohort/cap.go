@@ -114,7 +114,7 @@ func (b *book) held() bool { return b.cap.reached && b.cap.usd != nil && !b.over
 
 // exceeds reports whether the cap is reached, or will be by what is in hand while slides
 // wait, and nobody has said so yet. The caller holds mu.
-func (l *Ledger) exceeds(b *book, like func() *tally) bool {
+func (l *Ledger) exceeds(b *book, like func() *usual) bool {
 	if b.cap.usd == nil || b.cap.reached || b.over() {
 		return false
 	}

@@ -44,19 +44,19 @@ func (l *Ledger) forecast(b *book, o *outlook) *Forecast {
 	left := o.until(b)
 	remaining := left.patches / o.rate
 	spread := nineInTen * math.Hypot(o.sure.over(remaining), math.Sqrt(left.variance)/max(left.patches, 1))
+	h := l.inHand(b, o.like)
 	f := &Forecast{
 		Finish:     o.now.Add(time.Duration(min(remaining, 1e9) * float64(time.Second))).UTC().Truncate(time.Second),
 		RemainingS: remaining,
 		LowS:       remaining / (1 + spread),
 		HighS:      remaining * (1 + spread),
-		Cost:       l.costNow(b, o.like()),
+		Cost:       l.costNow(b, h),
 	}
 	f.Cost.InHandUSD = nil
 	f.Cost.Patches += int(math.Round(own))
-	seconds, each := l.aPatch(b, l.inHand(b, o.like()), o.like())
-	f.Cost.ComputeS += own * seconds
+	f.Cost.ComputeS += own * h.seconds
 	if l.cfg.prices() {
-		rest := own * each
+		rest := own * h.each
 		// A patch takes more of a worker's time while the fleet is slow.
 		off := 1 + nineInTen*math.Hypot(unsure/max(own, 1), o.sure.over(remaining))
 		now := *f.Cost.USD

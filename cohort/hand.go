@@ -16,14 +16,13 @@ type inHand struct {
 	spent Cost    // so far: told a shard at a time, the rest estimated by its patches
 	usd   float64 // of spent
 	rest  float64 // USD that they will cost yet, estimated
+
+	seconds, each float64 // what a patch takes, and USD
 }
 
-// inHand returns it; like is what is known of all cohorts' slides. The caller holds mu.
-func (l *Ledger) inHand(b *book, like func() *tally) inHand {
+// inHand returns it. The caller holds mu.
+func (l *Ledger) inHand(b *book, like func() *usual) inHand {
 	var h inHand
-	if len(b.running) == 0 {
-		return h
-	}
 	for _, told := range b.running {
 		h.spent.Patches += told.looked
 		for kind, seconds := range told.by {
@@ -31,10 +30,10 @@ func (l *Ledger) inHand(b *book, like func() *tally) inHand {
 			h.usd += seconds * l.hour(kind) / 3600
 		}
 	}
-	seconds, usd := l.aPatch(b, h, like)
+	h.seconds, h.each = l.aPatch(b, h, like)
 	var others *tally
 	if b.sized == 0 {
-		others = like()
+		others = like().all
 	}
 	for i, told := range b.running {
 		line := b.lines[i]
@@ -44,25 +43,36 @@ func (l *Ledger) inHand(b *book, like func() *tally) inHand {
 		}
 		more := max(line.scored-told.through, 0) // of shards that are not through
 		h.spent.Patches += more
-		h.spent.ComputeS += float64(more) * seconds
-		h.usd += float64(more) * usd
-		h.rest += max(planned-float64(told.through+more), 0) * usd
+		h.spent.ComputeS += float64(more) * h.seconds
+		h.usd += float64(more) * h.each
+		h.rest += max(planned-float64(told.through+more), 0) * h.each
 	}
 	return h
 }
 
 // aPatch returns what a patch takes, as the cohort's own have so far, told of those in hand
-// too; else as those of all cohorts have; else as workers say; else as if they had made the
-// whole rate together. 0: nothing is known.
-func (l *Ledger) aPatch(b *book, told inHand, like func() *tally) (seconds, usd float64) {
+// too; else as anybody's.
+func (l *Ledger) aPatch(b *book, told inHand, like func() *usual) (seconds, usd float64) {
 	if n := float64(b.spent.Patches + told.spent.Patches); n > 0 {
 		if s := b.spent.ComputeS + told.spent.ComputeS; s > 0 {
 			return s / n, (b.usd + told.usd) / n
 		}
 	}
-	if all := like(); all.spent.Patches > 0 && all.spent.ComputeS > 0 {
-		n := float64(all.spent.Patches)
-		return all.spent.ComputeS / n, all.usd / n
+	u := like()
+	return u.seconds, u.usd
+}
+
+// usual is what is known of all cohorts, for one of which nothing is.
+type usual struct {
+	all          *tally
+	seconds, usd float64 // of a patch; 0: nothing is known
+}
+
+// usual returns it: what patches took, else as workers say, else as if they had made the
+// whole rate together. The caller holds mu.
+func (l *Ledger) usual(all *tally) *usual {
+	if n := float64(all.spent.Patches); n > 0 && all.spent.ComputeS > 0 {
+		return &usual{all, all.spent.ComputeS / n, all.usd / n}
 	}
 	var n, rate, hour float64
 	for _, w := range l.workers {
@@ -71,21 +81,25 @@ func (l *Ledger) aPatch(b *book, told inHand, like func() *tally) (seconds, usd 
 		}
 	}
 	if rate > 0 {
-		return n / rate, hour / 3600 / rate
+		return &usual{all, n / rate, hour / 3600 / rate}
 	}
+	u := &usual{all: all}
 	if rate, _ = l.rate(); rate > 0 {
-		seconds = float64(max(len(l.workers), 1)) / rate
+		u.seconds = float64(max(len(l.workers), 1)) / rate
+		u.usd = u.seconds * l.hour("") / 3600
 	}
-	return seconds, seconds * l.hour("") / 3600
+	return u
 }
 
-// like returns what is known of all cohorts' slides, summed up where it is asked for. The
-// caller holds mu as long as it uses it.
-func (l *Ledger) like() func() *tally { return sync.OnceValue(l.all) }
+// like returns what is usual, summed up where it is asked for. The caller holds mu as long
+// as it uses it.
+func (l *Ledger) like() func() *usual {
+	return sync.OnceValue(func() *usual { return l.usual(l.all()) })
+}
 
-// costNow is what a cohort has cost so far, slides in hand included. The caller holds mu.
-func (l *Ledger) costNow(b *book, like func() *tally) Cost {
-	c, h := l.cost(&b.tally), l.inHand(b, like)
+// costNow is what a cohort has cost so far, slides in hand included.
+func (l *Ledger) costNow(b *book, h inHand) Cost {
+	c := l.cost(&b.tally)
 	c.Patches += h.spent.Patches
 	c.ComputeS += h.spent.ComputeS
 	if c.USD != nil && h.usd > 0 {

@@ -43,15 +43,10 @@ func TestASlideInHandCostsWhatItHasAndWhatItsOtherPatchesWill(t *testing.T) {
 		}
 		f := l.forecast(b, l.outlook(now, false))
 		mean, _, _ := b.perSlide() // of the third
-		if want := 0.1 + c.so + c.yet + mean*h.each(b); math.Abs(*f.Cost.USD-want) > 1e-9 || f.Cost.InHandUSD != nil {
+		if want := 0.1 + c.so + c.yet + mean*h.each; math.Abs(*f.Cost.USD-want) > 1e-9 || f.Cost.InHandUSD != nil {
 			t.Errorf("%s: %.4f in all, want %.4f", name, *f.Cost.USD, want)
 		}
 	}
-}
-
-// each is what a patch cost so far.
-func (h inHand) each(b *book) float64 {
-	return (b.usd + h.usd) / float64(b.spent.Patches+h.spent.Patches)
 }
 
 func TestWhatAPatchTakesIsSaidByTheNearestThatIsKnown(t *testing.T) {

@@ -218,7 +218,7 @@ func (l *Ledger) Summary(ctx context.Context, id string) (Summary, error) {
 
 // summary is Summary. The caller holds mu.
 func (l *Ledger) summary(b *book, o *outlook) Summary {
-	cost := l.costNow(b, o.like())
+	cost := l.costNow(b, l.inHand(b, o.like))
 	return Summary{
 		ID: b.ID, Owner: b.Owner, Name: b.Name, Priority: b.Priority,
 		Submitted: b.Submitted, Deadline: b.Deadline, RetryOf: b.RetryOf,

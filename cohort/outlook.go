@@ -14,13 +14,14 @@ type outlook struct {
 	rate   float64 // patches a second
 	sure   precision
 	all    *tally
+	usual  *usual
 	queue  []*book // with slides to come
 	urgent amount  // of the whole lane
 	rows   map[queue.Lane]*[queue.Rows]amount
 	ahead  map[*book]amount // of each, what goes first in its row; nil: not summed up
 }
 
-func (o *outlook) like() func() *tally { return func() *tally { return o.all } }
+func (o *outlook) like() *usual { return o.usual }
 
 // amount is so many slides, a guess of their patches left, and its variance.
 type amount struct{ slides, patches, variance float64 }
@@ -60,6 +61,7 @@ func (b *book) amount(like *tally) amount {
 // for there may be ten thousand of one slide. The caller holds mu.
 func (l *Ledger) outlook(now time.Time, each bool) *outlook {
 	o := &outlook{now: now, all: l.all()}
+	o.usual = l.usual(o.all)
 	if o.rate, o.sure = l.rate(); o.rate == 0 {
 		return o
 	}
