@@ -12,8 +12,9 @@ import (
 // door lets the slides of a list begin as memory has room for them. A nil one stands
 // open.
 type door struct {
-	room func() int   // how many slides may be walked at once now
-	log  *slog.Logger // hears when it is opened for want of anything to wait for
+	room func() int            // how many slides may be walked at once now
+	give func(context.Context) // gives back what the slide before left; nil: nobody does
+	log  *slog.Logger          // hears when it is opened for want of anything to wait for
 
 	mu      sync.Mutex
 	walking int
@@ -37,7 +38,10 @@ func (d *door) enter(ctx context.Context) (leave func(), err error) {
 	tick := time.NewTicker(doorEvery)
 	defer tick.Stop()
 	for ctx.Err() == nil {
-		if d.let(time.Now()) {
+		if in, tight := d.let(time.Now()); in {
+			if tight && d.give != nil {
+				d.give(ctx)
+			}
 			return d.leave, nil
 		}
 		select {
@@ -48,8 +52,9 @@ func (d *door) enter(ctx context.Context) (leave func(), err error) {
 	return nil, context.Cause(ctx)
 }
 
-// let reports whether one more slide may begin at now, and counts it then.
-func (d *door) let(now time.Time) bool {
+// let reports whether one more slide may begin at now, and counts it then; tight is that
+// there is no room for it.
+func (d *door) let(now time.Time) (in, tight bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	room := d.room()
@@ -60,20 +65,20 @@ func (d *door) let(now time.Time) bool {
 	case d.walking < room:
 	case room > 0 || d.walking > 0: // the end of a slide makes room
 		d.alone = time.Time{}
-		return false
+		return false, false
 	case d.vain: // one at a time, then
 	case d.alone.IsZero():
 		d.alone = now
-		return false
+		return false, false
 	case now.Sub(d.alone) < doorPatience:
-		return false
+		return false, false
 	default:
 		d.vain = true
 		d.log.Warn("memory stays nearly full with no slide at work: going on, one slide at a time", "waited", now.Sub(d.alone))
 	}
 	d.walking++
 	d.alone = time.Time{}
-	return true
+	return true, room == 0
 }
 
 func (d *door) leave() {

@@ -63,6 +63,8 @@ func TestAListGoesOnWhereNothingWouldMakeRoom(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, room, said := doorway(0)
+		var given int
+		d.give = func(context.Context) { given++ }
 		begun := time.Now()
 		leave := <-enter(t.Context(), d)
 		if took := time.Since(begun); took < doorPatience || took > doorPatience+time.Second {
@@ -81,6 +83,9 @@ func TestAListGoesOnWhereNothingWouldMakeRoom(t *testing.T) {
 		}
 		if n := strings.Count(said.String(), "going on, one slide at a time"); n != 1 {
 			t.Errorf("said %d times, want once:\n%s", n, said)
+		}
+		if given != 2 {
+			t.Errorf("memory was given back %d times before 2 slides", given)
 		}
 		room.Store(1) // there was some
 		again := enter(t.Context(), d)

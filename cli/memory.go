@@ -40,7 +40,7 @@ func guarded(ctx context.Context, e *engine, notes io.Writer) (stop func(), err 
 	if err != nil {
 		return nil, err
 	}
-	e.door = &door{room: room(g), log: log}
+	e.door = &door{room: room(g), give: e.shrink, log: log}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
