@@ -15,7 +15,7 @@
 # make e2e-fleet  a fleet whose queue, store, workers, records and orders are not as they should be (a minute)
 # make e2e-metrics  every question of the dashboards asked of a real Prometheus over a busy fleet (a minute; make setup-promtool)
 # make e2e-autoscale  waves of slides, and autoscalers that are killed: workers of this machine come and go, nothing is lost (two minutes)
-# make e2e-memory  the largest slides, and a worker that leaks, in control groups of little memory (a minute and a half, root)
+# make e2e-memory  the largest slides, and a worker that leaks, in control groups of little memory (two minutes, root)
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
