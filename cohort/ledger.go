@@ -107,6 +107,7 @@ type Ledger struct {
 	kept    *kept             // over, with their slides
 	closed  map[string]closed // over, without them
 	workers map[string]WorkerState
+	said    map[string]bool // kinds of workers of which it was said that they have no price
 	meter   meter
 	opened  time.Time
 	started bool                 // Open has read what there is

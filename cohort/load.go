@@ -126,7 +126,26 @@ func (l *Ledger) hearWorker(_ string, data []byte) {
 	w.Seen = time.Now()
 	if _, known := l.workers[w.ID]; known || len(l.workers) < maxWorkers {
 		l.workers[w.ID] = w
+		l.unpriced(w.Kind)
 	}
+}
+
+// mostUnpriced is of how many kinds it is said that they have no price.
+const mostUnpriced = 32
+
+// unpriced says once of a kind that what its workers do counts as nothing, where others
+// have a price: costs are too small then, and a cap holds too late or never. The caller
+// holds mu.
+func (l *Ledger) unpriced(kind string) {
+	if _, has := l.cfg.Prices[kind]; has || len(l.cfg.Prices) == 0 || l.cfg.PricePerHour > 0 || l.said[kind] || len(l.said) >= mostUnpriced {
+		return
+	}
+	if l.said == nil {
+		l.said = map[string]bool{}
+	}
+	l.said[kind] = true
+	l.log.Warn("workers of this kind have no price: what they do counts as nothing, also for caps", "kind", kind,
+		"hint", "say what an hour of one costs: --price KIND=USD, or --price-per-hour for all others")
 }
 
 // ValidKind reports whether a kind of worker may be called so: it stands in metrics and
