@@ -155,7 +155,7 @@ func (p *plan) cover(load, t float64) bool {
 			k := &p.kinds[i]
 			each := k.rate * (t - k.start)
 			n := min(int(math.Ceil(min(missing/each, 1e9))), k.Max-k.n, left)
-			if t-k.start < worthwhile*k.start || each <= 0 || n <= 0 {
+			if tooSoon(t, k.start) || each <= 0 || n <= 0 {
 				continue
 			}
 			done := min(missing, float64(n)*each)
@@ -173,6 +173,10 @@ func (p *plan) cover(load, t float64) bool {
 // worthwhile is how long a worker has to work for a deadline, in start-ups, to be
 // started for it: below, the number needed grows without bound, and what they cost.
 const worthwhile = 0.25
+
+// tooSoon reports whether a worker that starts would have too little of a time to be
+// started for it; both in seconds.
+func tooSoon(within, start float64) bool { return within < (1+worthwhile)*start }
 
 // reset takes back what was added.
 func (p *plan) reset() {

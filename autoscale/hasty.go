@@ -13,7 +13,7 @@ func (c Config) Hasty(groups []Group) (start time.Duration, routine, urgent bool
 		}
 	}
 	hasty := func(drain time.Duration) bool {
-		return start > 0 && (1-c.Work.Slack)*drain.Seconds() < (1+worthwhile)*start.Seconds() // as plan.standing has it
+		return start > 0 && tooSoon((1-c.Work.Slack)*drain.Seconds(), start.Seconds())
 	}
 	return start, hasty(c.Drain), hasty(c.UrgentDrain)
 }

@@ -123,7 +123,7 @@ func (p *plan) standing() map[string]int {
 	for i := range p.due {
 		d := &p.due[i]
 		time := (1-p.cfg.Work.Slack)*d.span - p.piece(d.Largest)
-		if d.span == 0 || time-p.soonest >= worthwhile*p.soonest {
+		if d.span == 0 || !tooSoon(time, p.soonest) {
 			loose += d.Patches
 			continue
 		}

@@ -63,14 +63,14 @@ func (p *Plan) advise() (*Option, string) {
 		case o == nil:
 			return nil, p.late()
 		case budget > 0 && !affordable(*o):
-			return nil, fmt.Sprintf("the cheapest in time, %s, may cost $%.2f: more than the $%.2f allowed", o, o.USD.High, budget)
+			return nil, fmt.Sprintf("the cheapest in time, %s, may cost %s: more than the %s allowed", o, Dollars(o.USD.High), Dollars(budget))
 		}
 		return o, "the cheapest that is in time in nine of ten cases"
 	case budget > 0:
 		if o := first(affordable); o != nil {
 			return o, "the fastest that costs no more than allowed in nine of ten cases"
 		}
-		return nil, fmt.Sprintf("the cheapest, %s, may cost $%.2f: more than the $%.2f allowed", p.Cheapest, p.Cheapest.USD.High, budget)
+		return nil, fmt.Sprintf("the cheapest, %s, may cost %s: more than the %s allowed", p.Cheapest, Dollars(p.Cheapest.USD.High), Dollars(budget))
 	}
 	o := first(func(o Option) bool { return o.USD.High <= tenth*p.Cheapest.USD.High })
 	return o, "the fastest that costs at most a tenth more than the cheapest"
@@ -105,6 +105,15 @@ func (p *Plan) Few(n int) []Option {
 		}
 	}
 	return few
+}
+
+// Dollars writes an amount with two digits that count: slides cost fractions of a cent.
+func Dollars(usd float64) string {
+	digits := 2
+	for v := usd; v > 0 && v < 0.095 && digits < 6; v *= 10 {
+		digits++
+	}
+	return fmt.Sprintf("$%.*f", digits, usd)
 }
 
 // Words writes a duration in two units at most: 3 d 4 h, 2 h 5 min, 40 s.

@@ -201,7 +201,7 @@ func TestAdviceKeepsToDeadlineAndBudget(t *testing.T) {
 	if p = plan(0, 0.05); p.Advised == nil || p.Advised.USD.High > 0.05 {
 		t.Errorf("for five cents: %v, %s", p.Advised, p.Why)
 	}
-	if p = plan(0, 0.001); p.Advised != nil || !strings.Contains(p.Why, "more than the $0.00 allowed") {
+	if p = plan(0, 0.001); p.Advised != nil || !strings.Contains(p.Why, "more than the $0.0010 allowed") {
 		t.Errorf("for a tenth of a cent: %v, %s", p.Advised, p.Why)
 	}
 	if p = plan(30*time.Second, 0.01); p.Advised != nil || !strings.Contains(p.Why, "the cheapest in time") {

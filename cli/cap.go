@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"bcc/capacity"
 	"bcc/fault"
 )
 
@@ -45,7 +46,7 @@ taken away, it goes on within seconds. The server has to know what its workers c
 			}
 			what := "no cap"
 			if now.CapUSD != nil {
-				what = "capped at " + dollars(*now.CapUSD)
+				what = "capped at " + capacity.Dollars(*now.CapUSD)
 			}
 			if now.Held {
 				what += ", which is spent: nothing more is begun"

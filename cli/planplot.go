@@ -113,7 +113,7 @@ func planChart(p *capacity.Plan, cfg capacity.Config) plot.Chart {
 	}
 	if o := p.Advised; o != nil && !math.IsNaN(o.USD.Mid) {
 		chart.Items = append(chart.Items, plot.Item{
-			Label:  fmt.Sprintf("advised: %s, %s, %s", o, capacity.Words(o.Finish.Mid), dollars(o.USD.Mid)),
+			Label:  fmt.Sprintf("advised: %s, %s, %s", o, capacity.Words(o.Finish.Mid), capacity.Dollars(o.USD.Mid)),
 			Colour: plot.Orange, Dots: []plot.Point{at(o.Finish.Mid.Seconds(), o.USD.Mid)},
 		})
 	}

@@ -54,7 +54,7 @@ func planGrid(p *capacity.Plan) *grid {
 			rate = "given"
 		}
 		g.row(mark, o.String(), fmt.Sprintf("%.0f", o.Speed.PatchesPerS), capacity.Words(o.Finish.Mid), withinWords(o),
-			dollars(o.USD.Mid), forWords(o), dollars(o.USD.Mid/float64(p.Work.Slides)), rate)
+			capacity.Dollars(o.USD.Mid), forWords(o), capacity.Dollars(o.USD.Mid/float64(p.Work.Slides)), rate)
 	}
 	return g
 }
@@ -63,7 +63,9 @@ func withinWords(o capacity.Option) string {
 	return capacity.Words(o.Finish.Low) + " to " + capacity.Words(o.Finish.High)
 }
 
-func forWords(o capacity.Option) string { return dollars(o.USD.Low) + " to " + dollars(o.USD.High) }
+func forWords(o capacity.Option) string {
+	return capacity.Dollars(o.USD.Low) + " to " + capacity.Dollars(o.USD.High)
+}
 
 // planWords is what stands below the table: what is advised and what was reckoned with.
 func planWords(p *capacity.Plan, cfg capacity.Config) string {
@@ -71,7 +73,7 @@ func planWords(p *capacity.Plan, cfg capacity.Config) string {
 	if o := p.Advised; o != nil {
 		fmt.Fprintf(&b, "\n→ %s: %s\n", o, p.Why)
 		fmt.Fprintf(&b, "  finished in %s (%s), for %s (%s), %s a slide\n", capacity.Words(o.Finish.Mid), withinWords(*o),
-			dollars(o.USD.Mid), forWords(*o), dollars(o.USD.Mid/float64(p.Work.Slides)))
+			capacity.Dollars(o.USD.Mid), forWords(*o), capacity.Dollars(o.USD.Mid/float64(p.Work.Slides)))
 		fmt.Fprintf(&b, "  rate: %s\n", o.Speed.Basis)
 		if t := o.Type; t.Source != "" || t.Date != "" {
 			fmt.Fprintf(&b, "  price: $%v an hour, %s\n", p.Price(t), strings.TrimSpace(t.Source+" "+t.Date))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"bcc/capacity"
 	"bcc/client"
 )
 
@@ -128,29 +129,20 @@ func (w *watching) price() string {
 	if c.Over() || c.Cost.USD == nil || *c.Cost.USD == 0 && c.CapUSD == nil {
 		return ""
 	}
-	line := dollars(*c.Cost.USD) + " so far"
+	line := capacity.Dollars(*c.Cost.USD) + " so far"
 	if c.Counts.Done > 0 {
-		line += fmt.Sprintf(", %s a slide", dollars((*c.Cost.USD-c.Cost.InHandUSD)/float64(c.Counts.Done)))
+		line += fmt.Sprintf(", %s a slide", capacity.Dollars((*c.Cost.USD-c.Cost.InHandUSD)/float64(c.Counts.Done)))
 	}
 	if f := c.Forecast; f != nil && f.Cost.USD != nil {
-		line += ", about " + dollars(*f.Cost.USD) + " in all"
+		line += ", about " + capacity.Dollars(*f.Cost.USD) + " in all"
 		if f.CostLowUSD != nil && f.CostHighUSD != nil {
-			line += fmt.Sprintf(" (%s to %s)", dollars(*f.CostLowUSD), dollars(*f.CostHighUSD))
+			line += fmt.Sprintf(" (%s to %s)", capacity.Dollars(*f.CostLowUSD), capacity.Dollars(*f.CostHighUSD))
 		}
 	}
 	if c.CapUSD != nil {
-		line += ", capped at " + dollars(*c.CapUSD)
+		line += ", capped at " + capacity.Dollars(*c.CapUSD)
 	}
 	return line
-}
-
-// dollars is an amount with two digits that count: slides cost fractions of a cent.
-func dollars(usd float64) string {
-	digits := 2
-	for v := usd; v > 0 && v < 0.095 && digits < 6; v *= 10 {
-		digits++
-	}
-	return fmt.Sprintf("$%.*f", digits, usd)
 }
 
 // spent is what a cohort took that is over.
@@ -161,9 +153,9 @@ func (w *watching) spent() string {
 		line = fmt.Sprintf("%d patches, %d of them known from before; %s of workers' time", w.now.Patches.Done, kept, span(c.ComputeS))
 	}
 	if c.USD != nil {
-		line += ", " + dollars(*c.USD)
+		line += ", " + capacity.Dollars(*c.USD)
 		if done := w.now.Counts.Done; done > 0 && *c.USD > 0 {
-			line += fmt.Sprintf(" (%s a slide)", dollars(*c.USD/float64(done)))
+			line += fmt.Sprintf(" (%s a slide)", capacity.Dollars(*c.USD/float64(done)))
 		}
 	}
 	return line

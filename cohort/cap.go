@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"bcc/capacity"
 	"bcc/fault"
 )
 
@@ -141,18 +142,9 @@ func (b *book) heldWords(cost *float64) []string {
 		if n := len(b.running); n > 0 {
 			begun = fmt.Sprintf(", %d slides are yet to come to their end", n)
 		}
-		words = append(words, fmt.Sprintf("nothing more is begun: %s of the cap of %s is spent%s, %d slides wait; raise it (bcc cap %s USD) or cancel the cohort", dollars(spent), dollars(*b.cap.usd), begun, b.counts.Pending, b.ID))
+		words = append(words, fmt.Sprintf("nothing more is begun: %s of the cap of %s is spent%s, %d slides wait; raise it (bcc cap %s USD) or cancel the cohort", capacity.Dollars(spent), capacity.Dollars(*b.cap.usd), begun, b.counts.Pending, b.ID))
 	}
 	return words
-}
-
-// dollars is an amount with two digits that count: slides cost fractions of a cent.
-func dollars(usd float64) string {
-	digits := 2
-	for v := usd; v > 0 && v < 0.095 && digits < 6; v *= 10 {
-		digits++
-	}
-	return fmt.Sprintf("$%.*f", digits, usd)
 }
 
 var errNoPrice = fault.Hint(fault.New(fault.Invalid, "a cap in USD, and the server does not know what a worker costs"),

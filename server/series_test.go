@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bcc/server"
+	"bcc/telemetry/seriestest"
 )
 
 // TestTheNumberOfSeriesIsBounded has many slides asked for and looked at, with as many
@@ -60,30 +61,14 @@ func TestTheNumberOfSeriesIsBounded(t *testing.T) {
 			}
 		}
 	}
-	count := func() (n int, labels string) {
-		families, err := reg.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		for _, f := range families {
-			n += len(f.GetMetric())
-			for _, m := range f.GetMetric() {
-				for _, l := range m.GetLabel() {
-					b.WriteString(l.GetValue() + "\n")
-				}
-			}
-		}
-		return n, b.String()
-	}
 	var first int
 	for i := range slides {
 		one(i)
 		if i == 0 {
-			first, _ = count()
+			first, _ = seriestest.Count(t, reg)
 		}
 	}
-	n, labels := count()
+	n, labels := seriestest.Count(t, reg)
 	if n > first || n > 200 {
 		t.Errorf("%d series after %d slides, %d after the first", n, slides, first)
 	}

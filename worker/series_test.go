@@ -18,6 +18,7 @@ import (
 	"bcc/queue/queuetest"
 	"bcc/report"
 	"bcc/telemetry"
+	"bcc/telemetry/seriestest"
 	"bcc/worker"
 )
 
@@ -89,22 +90,6 @@ func TestTheNumberOfSeriesIsBounded(t *testing.T) {
 	go func() { ended <- w.Run(ctx) }()
 	defer func() { stop(); <-ended }()
 
-	count := func() (n int, labels string) {
-		families, err := reg.Gather()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		for _, f := range families {
-			n += len(f.GetMetric())
-			for _, v := range f.GetMetric() {
-				for _, l := range v.GetLabel() {
-					b.WriteString(l.GetValue() + "\n")
-				}
-			}
-		}
-		return n, b.String()
-	}
 	var first int
 	for c := range cohorts {
 		one := cohort.Manifest{Owner: fmt.Sprintf("owner-%d", c), Name: fmt.Sprintf("name-%d", c), Priority: []queue.Lane{queue.Routine, queue.Urgent}[c%2]}
@@ -125,7 +110,7 @@ func TestTheNumberOfSeriesIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		n, labels := count()
+		n, labels := seriestest.Count(t, reg)
 		if c == 0 {
 			first = n
 		}
