@@ -1,0 +1,53 @@
+package balance
+
+import (
+	"time"
+)
+
+// Member is what is known of a server, for people.
+type Member struct {
+	Server   string    `json:"server"` // host and port
+	URL      string    `json:"url"`
+	State    string    `json:"state"` // joining, ready, draining, ejected or gone
+	Since    time.Time `json:"since"`
+	Why      string    `json:"why,omitempty"` // of its last trouble
+	InFlight int       `json:"in_flight"`
+	LatencyS float64   `json:"latency_s"` // until its answers begin, of late; 0: not known
+	Slow     bool      `json:"slow"`      // asked only now and then, for others are far quicker
+	Requests int64     `json:"requests"`
+	Failures int64     `json:"failures"`
+}
+
+// Members returns all in the order of their addresses.
+func (b *Balancer) Members() []Member {
+	views := b.pool.views(time.Now())
+	_, rest := bySpeed(among(views, ready))
+	out := make([]Member, 0, len(views))
+	for _, v := range views {
+		m := v.member
+		m.mu.Lock()
+		one := Member{
+			Server: m.url.Host, URL: m.url.String(), State: m.state.String(), Since: m.since.UTC(), Why: m.why,
+			InFlight: m.inFlight, LatencyS: m.latency, Requests: m.asked, Failures: m.failed,
+		}
+		m.mu.Unlock()
+		for _, r := range rest {
+			one.Slow = one.Slow || r.member == m
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// Hold makes a member take nothing new (on), or take part again; ok is false where
+// there is none of that address.
+func (b *Balancer) Hold(server string, on bool) (ok bool) { return b.pool.hold(server, on) }
+
+func (t *turns) queued() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count
+}
+
+// Waiting returns how many requests wait for their turn.
+func (b *Balancer) Waiting() int { return b.turns.queued() }
