@@ -3,6 +3,7 @@
 # make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
 # make setup-botocore  install Debian's botocore, against whose description of Amazon's APIs requests are checked
 # make setup-promtool  install Prometheus, whose promtool tests the alerts of deploy/
+# make setup-proxies  install nginx and HAProxy, with which the examples of deploy/ are tested
 # make setup-chromium  install Chromium, in which the tests of the web page run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
@@ -18,13 +19,15 @@
 # make e2e-memory  the largest slides, and a worker that leaks, in control groups of little memory (two minutes, root)
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
+# make e2e-proxies  deploy/nginx and deploy/haproxy in front of several bcc serve (a minute; make setup-proxies)
+# make bench-peers  side by side with what others would use, in one run (make setup-proxies)
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale
+.PHONY: bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -41,6 +44,9 @@ setup-mpi:
 
 setup-promtool:
 	@bash scripts/setup-promtool.sh
+
+setup-proxies:
+	@bash scripts/setup-proxies.sh
 
 setup-botocore:
 	@bash scripts/setup-botocore.sh
@@ -129,6 +135,12 @@ e2e-autoscale: build
 
 e2e-memory: build
 	go test -tags e2e -v -count 1 -timeout 10m -run '^TestMemory(OfAGigabyte|ThatLeaks)' ./e2e
+
+e2e-proxies: build
+	go test -tags e2e -count=1 -v -timeout 10m ./e2e/proxies
+
+bench-peers: build
+	@bash scripts/bench-peers.sh
 
 e2e-clients: build
 	@bash scripts/clients.sh
