@@ -51,16 +51,18 @@ func treeRSS(pid int) int64 {
 	return sum
 }
 
-// treeCPU adds up the processor seconds of a process and its children, in steps of
-// 10 ms (proc(5): utime and stime in ticks of 1/100 s).
+// treeCPU adds up the processor seconds of a process and its children, of those that
+// have ended too, in steps of 10 ms (proc(5): utime, stime, cutime and cstime in ticks of
+// 1/100 s).
 func treeCPU(pid int) float64 {
 	sum := 0.0
 	if text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		_, rest, _ := strings.Cut(string(text), ") ") // the name may hold anything
-		if fields := strings.Fields(rest); len(fields) > 12 {
-			user, _ := strconv.Atoi(fields[11])
-			system, _ := strconv.Atoi(fields[12])
-			sum = float64(user+system) / 100
+		if fields := strings.Fields(rest); len(fields) > 14 {
+			for _, field := range fields[11:15] {
+				ticks, _ := strconv.Atoi(field)
+				sum += float64(ticks) / 100
+			}
 		}
 	}
 	for _, child := range children(pid) {
