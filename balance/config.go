@@ -22,6 +22,8 @@ type Config struct {
 	PerMember int
 	Waiting   int
 	Patience  time.Duration
+	// Streams is how many events and WebSockets are open at most, default 4,096.
+	Streams int
 
 	// Probe is how often each member is asked whether it is ready, default 1 s: a
 	// server that drains says so for twice as long before it goes (bcc serve --linger).
@@ -40,6 +42,11 @@ type Config struct {
 	Dial   time.Duration
 	Answer time.Duration
 
+	// MinRate is how many bytes a second clients send at least, default 1 KiB, counted
+	// over a Window, default 30 s. A piece of an answer is taken within two windows.
+	MinRate int
+	Window  time.Duration
+
 	// Replay is how many bytes of a body are kept so that it can be sent again, default
 	// 1 MiB. RetryShare is the share of requests that may be tried again on top, default
 	// 0.2: in an outage of all, trying again makes it worse.
@@ -48,7 +55,8 @@ type Config struct {
 	// HedgeShare is the share of reads of which a second member may be asked when the
 	// first takes longer than nearly all did; default 0.05. 0: none.
 	HedgeShare float64
-	// Repeatable are paths of POSTs that change nothing, and may be done twice.
+	// Repeatable are paths of POSTs that may be done twice: they change nothing, or
+	// keep what is sent under its digest.
 	Repeatable []string
 
 	// Trusted are the networks of proxies in front whose X-Forwarded-* count.
@@ -63,10 +71,10 @@ type Config struct {
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
 	return Config{
-		PerMember: 64, Waiting: 1000, Patience: 30 * time.Second,
+		PerMember: 64, Waiting: 1000, Patience: 30 * time.Second, Streams: 4096,
 		Probe: time.Second, ProbeTimeout: 2 * time.Second, Failures: 3, Ejection: 5 * time.Second, Return: 10 * time.Second,
-		Dial: 2 * time.Second, Answer: 10 * time.Minute,
-		Replay: 1 << 20, RetryShare: 0.2, HedgeShare: 0.05, Repeatable: []string{"/predict"},
+		Dial: 2 * time.Second, Answer: 10 * time.Minute, MinRate: 1 << 10, Window: 30 * time.Second,
+		Replay: 1 << 20, RetryShare: 0.2, HedgeShare: 0.05, Repeatable: []string{"/predict", "/predict/batch", "/slides"},
 	}
 }
 
@@ -84,6 +92,9 @@ func (c Config) Validate() error {
 	add(c.Source == nil, "no members to balance between")
 	add(c.PerMember < 1 || c.PerMember > 1e6, "%d requests a member: want 1 to a million", c.PerMember)
 	add(c.Waiting < 0 || c.Waiting > 1e6, "%d requests that wait: want 0 to a million", c.Waiting)
+	add(c.Streams < 1 || c.Streams > 1e6, "%d streams: want 1 to a million", c.Streams)
+	add(c.MinRate < 0 || c.MinRate > 1<<30, "%d bytes a second at least: want 0 to 1 GiB", c.MinRate)
+	between("window of bodies", c.Window, 10*time.Millisecond, time.Hour)
 	between("patience", c.Patience, 0, time.Hour)
 	between("probe every", c.Probe, 10*time.Millisecond, time.Hour)
 	between("timeout of probes", c.ProbeTimeout, 10*time.Millisecond, time.Hour)

@@ -2,12 +2,12 @@ package balance
 
 import (
 	"context"
+	"crypto/sha256"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
-
-	"crypto/sha256"
 )
 
 // turns lets so many requests through at once. Who has to wait does so in a row of its
@@ -29,7 +29,7 @@ type row struct {
 }
 
 // turn is somebody who waits.
-type turn struct{ let chan struct{} }
+type turn struct{ let chan bool } // false: there is no more room to wait
 
 func newTurns(room, waiting int) *turns {
 	return &turns{room: room, waiting: waiting, rows: map[string]*row{}}
@@ -51,17 +51,19 @@ func (t *turns) take(ctx context.Context, key string, patience time.Duration) (g
 		t.mu.Unlock()
 		return t.give, nil
 	}
-	if t.count >= t.waiting {
-		t.mu.Unlock()
-		return nil, refusal{status: http.StatusServiceUnavailable, message: "too many requests wait already", hint: "come again later", after: 2 * time.Second}
-	}
-	me := &turn{make(chan struct{})}
 	of := t.rows[key]
 	if of == nil {
 		of = &row{key: key}
+	}
+	if t.count >= t.waiting && !t.displace(of) {
+		t.mu.Unlock()
+		return nil, crowded
+	}
+	if len(of.wait) == 0 && t.rows[key] == nil {
 		t.rows[key] = of
 		t.order = append(t.order, of)
 	}
+	me := &turn{make(chan bool, 1)}
 	of.wait = append(of.wait, me)
 	t.count++
 	t.mu.Unlock()
@@ -69,17 +71,41 @@ func (t *turns) take(ctx context.Context, key string, patience time.Duration) (g
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case <-me.let:
+	case in := <-me.let:
+		if !in {
+			return nil, crowded
+		}
 		return t.give, nil
 	case <-ctx.Done():
 		err = ctx.Err()
 	case <-timer.C:
 		err = refusal{status: http.StatusServiceUnavailable, message: "all servers are busy", hint: "come again later", after: 2 * time.Second}
 	}
-	if !t.leave(of, me) { // its turn came at the same moment
+	if !t.leave(of, me) && <-me.let { // its turn came at the same moment
 		t.give()
 	}
 	return nil, err
+}
+
+var crowded = refusal{status: http.StatusServiceUnavailable, message: "too many requests wait already", hint: "come again later", after: 2 * time.Second}
+
+// displace makes room for one more of a row by sending away the last of the longest
+// one, unless that is this row itself. The caller holds mu.
+func (t *turns) displace(of *row) bool {
+	var longest *row
+	for _, r := range t.order {
+		if longest == nil || len(r.wait) > len(longest.wait) {
+			longest = r
+		}
+	}
+	if longest == nil || len(longest.wait) <= len(of.wait)+1 {
+		return false
+	}
+	last := len(longest.wait) - 1
+	longest.wait[last].let <- false
+	longest.wait = longest.wait[:last]
+	t.count--
+	return true
 }
 
 // leave takes somebody out of the row; false: it is out already.
@@ -120,16 +146,67 @@ func (t *turns) next() {
 		}
 		t.count--
 		t.inside++
-		close(me.let)
+		me.let <- true
 	}
 }
 
-// key is whose turn a request takes: of who signs it, else of the client's address.
-// Only a digest is kept of a key.
+// key is whose turn a request takes: of who signs it, where a server has taken that
+// signature before, else of the client's address. Anybody can make up a thousand keys.
 func (b *Balancer) key(r *http.Request) string {
-	if auth := strings.TrimSpace(r.Header.Get("Authorization")); auth != "" {
-		sum := sha256.Sum256([]byte(auth))
-		return string(sum[:16])
+	if d, signed := digest(r); signed && b.keys.known(d) {
+		return string(d[:])
 	}
-	return b.cfg.client(r)
+	return network(b.cfg.client(r))
+}
+
+// network is the part of an address that one client has: of IPv6, the first 64 bits.
+func network(host string) string {
+	if a, err := netip.ParseAddr(host); err == nil && a.Is6() && !a.Is4In6() {
+		if p, err := a.WithZone("").Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return host
+}
+
+// digest of what a request is signed with: the key itself is not kept.
+func digest(r *http.Request) (d [sha256.Size]byte, signed bool) {
+	auth := strings.TrimSpace(r.Header.Get("Authorization"))
+	return sha256.Sum256([]byte(auth)), auth != ""
+}
+
+// keys are those with which servers have done something.
+type keys struct {
+	mu   sync.Mutex
+	seen map[[sha256.Size]byte]struct{}
+}
+
+// mostKeys bounds them; they are soon learned anew.
+const mostKeys = 10_000
+
+func (k *keys) known(d [sha256.Size]byte) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	_, is := k.seen[d]
+	return is
+}
+
+// answered learns from what a server said to a signed request for work. What only looks
+// may be open to all, whoever signs it.
+func (k *keys) answered(r *http.Request, status int) {
+	d, signed := digest(r)
+	if !signed || r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case status == http.StatusUnauthorized:
+		delete(k.seen, d)
+	case status >= 200 && status < 300:
+		if k.seen == nil || len(k.seen) >= mostKeys {
+			k.seen = map[[sha256.Size]byte]struct{}{}
+		}
+		k.seen[d] = struct{}{}
+	}
 }

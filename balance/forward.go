@@ -6,36 +6,66 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 )
 
+// claims are headers in which proxies say who the client is, and anybody else may. Of
+// those that are not made anew here, members learn nothing.
+var claims = []string{
+	"X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
+	"X-Real-Ip", "X-Client-Ip", "X-Cluster-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Original-Url", "X-Rewrite-Url",
+}
+
 // rewrite prepares a request for members: they learn who the client is, and believe
-// nothing that it wrote itself.
+// nothing that it wrote itself. What a trusted proxy wrote is added to, what anybody
+// else wrote is replaced.
 func (b *Balancer) rewrite(p *httputil.ProxyRequest) {
 	in := p.In
-	scheme, host, before := "http", in.Host, ""
+	from := hostOf(in.RemoteAddr)
+	scheme, host := "http", in.Host
 	if in.TLS != nil {
 		scheme = "https"
 	}
-	if b.cfg.trusts(hostOf(in.RemoteAddr)) {
+	chain, forwarded := from, element(from, scheme, host)
+	if b.cfg.trusts(from) {
 		if s := in.Header.Get("X-Forwarded-Proto"); s == "http" || s == "https" {
 			scheme = s
 		}
 		if h := in.Header.Get("X-Forwarded-Host"); h != "" {
 			host = h
 		}
-		before = strings.Join(in.Header.Values("X-Forwarded-For"), ", ")
+		chain = after(in.Header.Values("X-Forwarded-For"), chain)
+		forwarded = after(in.Header.Values("Forwarded"), forwarded)
 	}
-	chain := hostOf(in.RemoteAddr)
-	if before != "" {
-		chain = before + ", " + chain
+	for _, h := range claims {
+		p.Out.Header.Del(h)
 	}
 	p.Out.Header.Set("X-Forwarded-For", chain)
 	p.Out.Header.Set("X-Forwarded-Proto", scheme)
 	p.Out.Header.Set("X-Forwarded-Host", host)
-	p.Out.Header.Del("Forwarded")
+	p.Out.Header.Set("Forwarded", forwarded)
 	p.Out.Host = in.Host
+	p.Out.Trailer = in.Trailer                         // filled when the body has come to its end
 	p.Out.URL.Scheme, p.Out.URL.Host = "http", in.Host // try.go puts the member's in
+	p.Out.URL.RawQuery = in.URL.RawQuery               // as it came: members read it as they like
+}
+
+// after adds to a list in headers.
+func after(before []string, last string) string {
+	return strings.Join(append(slices.Clone(before), last), ", ")
+}
+
+// element is one of the header Forwarded (RFC 7239).
+func element(from, scheme, host string) string {
+	if strings.Contains(from, ":") {
+		from = `"[` + from + `]"`
+	}
+	e := "for=" + from + ";proto=" + scheme
+	if host != "" && !strings.ContainsAny(host, "\"\\") {
+		e += `;host="` + host + `"`
+	}
+	return e
 }
 
 // at returns the address of a request at the member.

@@ -2,6 +2,7 @@ package balance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -12,9 +13,17 @@ import (
 	"bcc/fault"
 )
 
-// loadHeader is where a server says how many requests it has in hand, from all who ask
-// it. Several balancers in front of the same servers learn of each other by it.
-const loadHeader = "Bcc-In-Flight"
+// What a server says of itself when it is asked whether it is ready, as bcc serve does:
+// how many requests it has in hand, from all who ask it, and how long in seconds its
+// small predictions took of late. Several balancers in front of the same servers learn
+// of each other by it (Wydrowski et al. 2024, "Load is not what you should balance").
+const (
+	loadHeader    = "Bcc-In-Flight"
+	latencyHeader = "Bcc-Latency"
+)
+
+// errSilent is that of a member that answers nothing any more.
+var errSilent = errors.New("the server fell silent")
 
 // to sets a state; why is kept for people.
 func (m *member) to(s state, why string) {
@@ -73,19 +82,23 @@ func (p *pool) look(ctx context.Context, m *member) {
 	if out {
 		return
 	}
-	status, load, err := p.probe(ctx, m)
+	begun := time.Now()
+	is, err := p.probe(ctx, m)
 	if ctx.Err() != nil {
 		return
 	}
 	now := time.Now()
+	status := is.status
 	m.mu.Lock()
 	before := m.state
-	m.theirs, m.told = load, now
+	if err == nil {
+		p.heard(m, is, now, now.Sub(begun).Seconds())
+	}
 	switch {
 	case err == nil && status < 300 && !m.held:
 		if m.state != ready {
 			m.inARow = 0
-			m.latency = 0 // what was known is of another time
+			m.pace, m.latency = 0, 0 // what was known is of another time
 		}
 		m.become(ready, "")
 		if now.Sub(m.since) > 10*p.cfg.Ejection {
@@ -102,32 +115,75 @@ func (p *pool) look(ctx context.Context, m *member) {
 	}
 	after, why := m.state, m.why
 	m.mu.Unlock()
-	if after != before {
-		p.log.Info("a server is "+after.String(), "server", m.url.Host, "was", before.String(), "why", why)
+	if after == before {
+		return
+	}
+	p.log.Info("a server is "+after.String(), "server", m.name, "was", before.String(), "why", why)
+	switch after {
+	case ejected:
+		m.giveUp()
+		m.http.CloseIdleConnections()
+	case draining: // what lies idle would be closed by the server, in the moment in which something is sent
+		m.http.CloseIdleConnections()
+	}
+	p.recount()
+}
+
+// heard notes what a probe brought. The caller holds m.mu.
+func (p *pool) heard(m *member, is word, now time.Time, took float64) {
+	if is.load >= 0 {
+		m.others, m.told = max(is.load-is.ours, 0), now
+	}
+	// A machine that has no time for a probe has none for requests; one that has may
+	// still be slow at those, so a probe alone makes nobody quicker.
+	if ratio := p.usual.ratio(probing, took, true); m.pace > 0 && ratio > slow*m.pace {
+		m.learned = now // this one weighs little, however long nothing was asked
+		m.learn(now, ratio, m.latency)
+	}
+	if is.latency > 0 {
+		ratio := p.usual.ratio(reported, is.latency, true)
+		if now.Sub(m.learned) > memory { // nothing newer is known here
+			m.learn(now, ratio, is.latency)
+		}
 	}
 }
 
-func (p *pool) probe(ctx context.Context, m *member) (status, load int, err error) {
+// word is what a probe brings.
+type word struct {
+	status  int
+	load    int     // requests in hand; -1: it does not say
+	ours    int     // and how many of them were from here
+	latency float64 // s; 0: it does not say
+}
+
+func (p *pool) probe(ctx context.Context, m *member) (word, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.cfg.ProbeTimeout)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, m.url.JoinPath("readyz").String(), nil)
 	if err != nil {
-		return 0, -1, err
+		return word{}, err
 	}
 	r.Header.Set("User-Agent", "bcc-balance")
 	answer, err := m.http.RoundTrip(r)
 	if err != nil {
-		return 0, -1, err
+		return word{}, err
 	}
 	defer answer.Body.Close()
 	_, _ = io.CopyN(io.Discard, answer.Body, 4<<10)
-	if load, err = strconv.Atoi(answer.Header.Get(loadHeader)); err != nil {
-		load = -1
+	is := word{status: answer.StatusCode, load: -1}
+	if n, err := strconv.Atoi(answer.Header.Get(loadHeader)); err == nil && n >= 0 {
+		is.load = n
 	}
+	if s, err := strconv.ParseFloat(answer.Header.Get(latencyHeader), 64); err == nil && s > 0 && s < 1e6 {
+		is.latency = s
+	}
+	m.mu.Lock()
+	is.ours = m.inFlight
+	m.mu.Unlock()
 	if answer.StatusCode >= 500 && answer.StatusCode != http.StatusServiceUnavailable {
-		return 0, load, fault.New(fault.Unavailable, "its /readyz says %d", answer.StatusCode)
+		return word{}, fault.New(fault.Unavailable, "its /readyz says %d", answer.StatusCode)
 	}
-	return answer.StatusCode, load, nil
+	return is, nil
 }
 
 // trouble notes that a member did not answer, and ejects it when that was too often in
@@ -157,6 +213,8 @@ func (p *pool) failedOn(m *member, err error) {
 	after := m.state
 	m.mu.Unlock()
 	if after != before {
-		p.log.Warn("a server is ejected", "server", m.url.Host, "why", err)
+		p.log.Warn("a server is ejected", "server", m.name, "why", err)
+		m.http.CloseIdleConnections()
+		p.recount()
 	}
 }

@@ -11,8 +11,8 @@ import (
 // hedged sends a request to a member, and a read that takes longer than nearly all did
 // to a second one, too: whose answer begins first is taken, and the other one is left
 // (Dean and Barroso 2013, "The tail at scale").
-func (b *Balancer) hedged(r *http.Request, m *member, not []*member, body *kept) *attempt {
-	first := b.attempt(r, m, body)
+func (b *Balancer) hedged(r *http.Request, m *member, not []*member, body *kept, of kind) *attempt {
+	first := b.attempt(r, m, body, of)
 	if body != nil || lasting(r) || r.Method != http.MethodGet && r.Method != http.MethodHead {
 		first.run(b)
 		return first
@@ -30,7 +30,7 @@ func (b *Balancer) hedged(r *http.Request, m *member, not []*member, body *kept)
 				return nil
 			}
 			b.metrics.hedged()
-			return b.attempt(r, second, nil)
+			return b.attempt(r, second, nil, of)
 		})
 	}
 	if best.good() {

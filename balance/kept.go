@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // kept is the body of a request of which the beginning is kept, so that it can be sent
@@ -13,12 +14,15 @@ import (
 type kept struct {
 	from  io.ReadCloser
 	limit int
+	last  atomic.Int64 // Unix time in ns of the last piece that came; 0: none yet
 
 	mu    sync.Mutex
 	saved []byte
-	over  bool // more was read than is kept
 	taken int64
-	end   error
+
+	// Not under mu, which is held while the client is waited for.
+	over atomic.Bool // more was read than is kept
+	end  atomic.Pointer[error]
 }
 
 func keep(r *http.Request, limit int) *kept {
@@ -36,9 +40,30 @@ func (k *kept) whole() bool {
 	if k == nil {
 		return true
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return !k.over
+	return !k.over.Load()
+}
+
+// broken returns why the client's side of the body ended before its end; nil where it
+// did not.
+func (k *kept) broken() error {
+	if k == nil {
+		return nil
+	}
+	if end := k.end.Load(); end != nil && *end != io.EOF {
+		return *end
+	}
+	return nil
+}
+
+// moved returns when the last piece of the body came, or since.
+func (k *kept) moved(since time.Time) time.Time {
+	if k == nil {
+		return since
+	}
+	if last := time.Unix(0, k.last.Load()); last.After(since) {
+		return last
+	}
+	return since
 }
 
 // again returns the body from its beginning. One reader at a time reads on.
@@ -80,16 +105,20 @@ func (k *kept) read(p []byte, at int64) (int, error) {
 		return copy(p, k.saved[at:]), nil
 	case at != k.taken: // of what is not kept
 		return 0, errNotKept
-	case k.end != nil:
-		return 0, k.end
+	case k.end.Load() != nil:
+		return 0, *k.end.Load()
 	}
 	n, err := k.from.Read(p)
-	k.end = err
+	if err != nil {
+		k.end.Store(&err)
+	}
+	k.last.Store(time.Now().UnixNano())
 	k.taken += int64(n)
 	switch {
-	case k.over || n == 0:
+	case k.over.Load() || n == 0:
 	case len(k.saved)+n > k.limit:
-		k.over, k.saved = true, nil
+		k.saved = nil
+		k.over.Store(true)
 	default:
 		k.saved = append(k.saved, p[:n]...)
 	}

@@ -18,9 +18,9 @@ type metrics struct {
 	retries  *prometheus.CounterVec   // by cause
 	hedges   prometheus.Counter
 
-	inFlight, latency, up *prometheus.Desc
-	asked, failed         *prometheus.Desc
-	waiting               *prometheus.Desc
+	inFlight, streams, latency, pace, up *prometheus.Desc
+	asked, failed                        *prometheus.Desc
+	waiting                              *prometheus.Desc
 }
 
 func newMetrics(r prometheus.Registerer, of *Balancer) (*metrics, error) {
@@ -39,6 +39,8 @@ func newMetrics(r prometheus.Registerer, of *Balancer) (*metrics, error) {
 		retries:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: prefix + "retries_total", Help: "Requests sent again, by why."}, []string{"cause"}),
 		hedges:   prometheus.NewCounter(prometheus.CounterOpts{Name: prefix + "hedges_total", Help: "Reads of which a second server was asked."}),
 		inFlight: desc("server_requests", "Requests that a server has in hand from here.", "server"),
+		streams:  desc("server_streams", "Event streams and WebSockets that are open to a server from here.", "server"),
+		pace:     desc("server_pace_ratio", "How many times as long as usual a server takes for what it is asked; 0: not known.", "server"),
 		latency:  desc("server_latency_seconds", "Time until a server's answers begin, of late.", "server"),
 		up:       desc("server_up", "1 for the state that a server is in.", "server", "state"),
 		asked:    desc("server_requests_total", "Requests sent to a server.", "server"),
@@ -63,18 +65,23 @@ func newMetrics(r prometheus.Registerer, of *Balancer) (*metrics, error) {
 
 // Describe and Collect tell of the members as they are.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.inFlight, m.latency, m.up, m.asked, m.failed, m.waiting} {
+	for _, d := range []*prometheus.Desc{m.inFlight, m.streams, m.latency, m.pace, m.up, m.asked, m.failed, m.waiting} {
 		to <- d
 	}
 }
 
 func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for _, s := range m.of.Members() {
+		if s.State == gone.String() { // it may have come back under the same name
+			continue
+		}
 		gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 			to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, append([]string{s.Server}, labels...)...)
 		}
 		gauge(m.inFlight, float64(s.InFlight))
+		gauge(m.streams, float64(s.Streams))
 		gauge(m.latency, s.LatencyS)
+		gauge(m.pace, s.Pace)
 		for _, name := range stateNames {
 			is := 0.0
 			if name == s.State {

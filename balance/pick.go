@@ -6,16 +6,13 @@ import (
 	"time"
 )
 
-// slow is how many times the latency of the quickest makes a member one that is not
-// asked while others are there. Requests that wait count in a latency: where the quick
-// ones have too much to do, theirs comes near and it is asked again.
+// slow is how many times the pace of the quickest makes a member one that is not asked
+// while others are there. Requests that wait count in a pace: where the quick ones have
+// too much to do, theirs comes near and it is asked again.
 const slow = 2
 
-// even is how far apart costs mean nothing: latencies are noisy.
+// even is how far apart costs mean nothing: paces are noisy.
 const even = 0.9
-
-// alike is how far apart latencies, in seconds, mean nothing.
-const alike = 5e-3
 
 // tryout is the share of requests that such a member gets nevertheless, for it may be
 // quick again. Far below one in a hundred: it shall not be seen in the slowest hundredth.
@@ -42,6 +39,11 @@ func (p *pool) pick(now time.Time, not []*member) *member {
 	if len(rest) > 0 && rand.Float64() < tryout*float64(len(rest)) {
 		return rest[rand.IntN(len(rest))].member
 	}
+	for _, group := range [][]view{quick, rest} {
+		if free := slices.DeleteFunc(slices.Clone(group), func(v view) bool { return v.mine >= p.cfg.PerMember }); len(free) > 0 {
+			return better(free).member
+		}
+	}
 	return better(quick).member
 }
 
@@ -55,22 +57,21 @@ func among(all []view, s state) []view {
 	return some
 }
 
-// bySpeed parts those whose latency is known to be far from the quickest one's.
+// bySpeed parts those whose pace is known to be far from the quickest one's.
 func bySpeed(some []view) (quick, rest []view) {
 	least := 0.0
 	for _, v := range some {
-		if v.latency > 0 && v.share == 1 && (least == 0 || v.latency < least) {
-			least = v.latency
+		if v.pace > 0 && v.share == 1 && (least == 0 || v.pace < least) {
+			least = v.pace
 		}
-	}
-	if least == 0 {
-		return some, nil
 	}
 	for _, v := range some {
-		if v.latency == 0 { // as good as any, until it is known
-			v.latency = least
+		if v.pace == 0 { // as good as any, until it is known
+			if v.pace = least; least == 0 {
+				v.pace = 1
+			}
 		}
-		if v.latency > slow*least+alike {
+		if least > 0 && v.pace > slow*least {
 			rest = append(rest, v)
 		} else {
 			quick = append(quick, v)
@@ -95,7 +96,7 @@ func better(some []view) view {
 
 // cost is in proportion to how long a request would take.
 func (v view) cost() float64 {
-	return float64(v.inFlight+1) * (v.latency + alike)
+	return float64(v.load+1) * v.pace
 }
 
 // draw returns an index by share, not the one excluded.

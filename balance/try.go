@@ -24,6 +24,7 @@ const mostTries = 4
 
 func (b tries) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := keep(r, b.cfg.Replay)
+	of := kindOf(r)
 	b.retries.earn()
 	var not []*member
 	for {
@@ -31,13 +32,15 @@ func (b tries) RoundTrip(r *http.Request) (*http.Response, error) {
 		if m == nil {
 			return nil, b.nobody(not)
 		}
-		a := b.hedged(r, m, not, body)
+		a := b.hedged(r, m, not, body, of)
 		switch {
 		case a.good():
 			return a.response, nil
 		case r.Context().Err() != nil:
 			a.close()
 			return nil, r.Context().Err()
+		case a.err != nil && body.broken() != nil:
+			return nil, clientError{body.broken()}
 		}
 		not = append(not, a.member)
 		if len(not) >= mostTries || !body.whole() || !b.safe(r, a) || b.pool.pick(time.Now(), not) == nil || !b.retries.spend() {
@@ -65,14 +68,22 @@ func (b tries) safe(r *http.Request, a *attempt) bool {
 	switch {
 	case !a.sent.Load(): // nothing of it came anywhere
 		return true
-	case a.err == nil && a.response.StatusCode == http.StatusServiceUnavailable: // refused, not begun
+	case a.err == nil && a.response.Header.Get(begunHeader) == "no": // it says so
 		return true
 	}
 	return b.repeatable(r)
 }
 
-// repeatable reports whether a request may be done twice (RFC 9110, 9.2.2).
-func (b tries) repeatable(r *http.Request) bool {
+// begunHeader is "no" on an answer of a server that refused a request before it did
+// anything of it: for want of room, or because it ends.
+const begunHeader = "Bcc-Begun"
+
+// repeatable reports whether a request may be done twice (RFC 9110, 9.2.2). Trailers
+// are not kept, so what has some goes out once.
+func (b *Balancer) repeatable(r *http.Request) bool {
+	if len(r.Trailer) > 0 {
+		return false
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
 		return r.Header.Get("Upgrade") == ""
@@ -89,6 +100,12 @@ type attempt struct {
 	err      error
 	sent     atomic.Bool // something of it went out
 	request  *http.Request
+	lasting  bool // events, a WebSocket
+	twice    bool // may be done again, by its method
+	kind     kind
+	usual    float64 // s and alike: how long its kind takes; 0: not known
+	begun    time.Time
+	body     *kept
 	stop     context.CancelCauseFunc
 	done     func() // once: the member has it in hand no more
 }
@@ -100,7 +117,7 @@ func (a *attempt) refused() bool {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
-	return false
+	return a.response.Header.Get(begunHeader) == "no"
 }
 
 func (a *attempt) cause() string {
@@ -129,69 +146,127 @@ func (a *attempt) close() {
 }
 
 // attempt prepares a request for a member. run or close has to follow.
-func (b *Balancer) attempt(r *http.Request, m *member, body *kept) *attempt {
+func (b *Balancer) attempt(r *http.Request, m *member, body *kept, of kind) *attempt {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	a := &attempt{member: m, stop: cancel, done: sync.OnceFunc(m.end)}
+	a := &attempt{
+		member: m, stop: cancel, body: body, lasting: lasting(r), twice: b.repeatable(r),
+		kind: of, usual: b.pool.usual.time(of), begun: time.Now(),
+	}
+	a.done = sync.OnceFunc(func() { m.end(a) })
 	a.request = r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		WroteHeaders: func() { a.sent.Store(true) },
 	}))
 	a.request.URL = m.at(r.URL)
 	a.request.Body = body.again()
-	m.begin()
+	m.begin(a)
 	return a
 }
 
-// run waits until the answer begins.
+// run waits until the answer begins. The clock counts from the last piece of the body:
+// a large slide on a slow line takes its time.
 func (a *attempt) run(b *Balancer) {
-	begun := time.Now()
-	clock := time.AfterFunc(b.cfg.Answer, func() { a.stop(errTimeout) })
+	var clock *time.Timer
+	clock = time.AfterFunc(b.cfg.Answer, func() {
+		if left := b.cfg.Answer - time.Since(a.body.moved(a.begun)); left > 0 {
+			clock.Reset(left)
+			return
+		}
+		a.stop(errTimeout)
+	})
 	a.response, a.err = a.member.http.RoundTrip(a.request)
 	clock.Stop()
-	switch {
-	case a.err != nil:
-		if cause := context.Cause(a.request.Context()); errors.Is(cause, errTimeout) {
-			a.err = errTimeout
-		} else if a.request.Context().Err() == nil && !errors.Is(a.err, errNotKept) {
-			b.pool.failedOn(a.member, a.err)
-		}
+	a.member.answers(a)
+	if a.err != nil {
+		a.failed(b)
 		a.close()
 		return
-	case a.response.StatusCode == http.StatusServiceUnavailable: // which is its good right
-	case a.refused():
-		b.pool.failedOn(a.member, errors.New("it answers "+a.response.Status))
-	default:
-		a.member.took(time.Now(), time.Since(begun))
 	}
-	a.response.Body = a.hold(a.response.Body)
+	switch status := a.response.StatusCode; {
+	case status == http.StatusServiceUnavailable: // which is its good right
+	case status == http.StatusInternalServerError || a.refused() && status >= 500: // a server that breaks is quick
+		b.pool.failedOn(a.member, errors.New("it answers "+a.response.Status))
+	case status < 400 && !a.lasting: // who says no is quick
+		a.took(b)
+	default:
+		a.member.well()
+	}
+	a.response.Body = a.hold(b, a.response.Body)
 }
 
-// hold ends the attempt when the answer is read to its end or left.
-func (a *attempt) hold(body io.ReadCloser) io.ReadCloser {
+// failed finds out whose fault it is that there was no answer.
+func (a *attempt) failed(b *Balancer) {
+	switch cause := context.Cause(a.request.Context()); {
+	case errors.Is(cause, errTimeout), errors.Is(cause, errSilent):
+		a.err = cause
+	case a.request.Context().Err() != nil: // the client's, or the other one was quicker
+		a.took(b)
+	case errors.Is(a.err, errNotKept), a.body.broken() != nil:
+	default:
+		b.pool.failedOn(a.member, a.err)
+	}
+}
+
+// took notes how long the answer took to begin. How long the client took to send its
+// body says nothing of the member. Of an attempt that was left it is known that it
+// would have taken longer.
+func (a *attempt) took(b *Balancer) {
+	now := time.Now()
+	s := now.Sub(a.body.moved(a.begun)).Seconds()
+	if a.response != nil {
+		a.member.took(now, b.pool.usual.ratio(a.kind, s, true), s)
+	} else if ratio := b.pool.usual.ratio(a.kind, s, false); !a.lasting && ratio > 1 {
+		a.member.least(now, ratio, s)
+	}
+}
+
+// hold ends the attempt when the answer is read to its end or left. Events end, too,
+// when the balancer does: whoever listens asks again, and comes to another one.
+func (a *attempt) hold(b *Balancer, body io.ReadCloser) io.ReadCloser {
 	over := func() { a.done(); a.cancel() }
 	if both, is := body.(io.ReadWriteCloser); is { // an upgraded connection
-		return &upgraded{both, over}
+		return &upgraded{both, sync.OnceFunc(func() { over(); both.Close() }), context.AfterFunc(b.ending, func() { both.Close() })}
 	}
-	return &held{body, over}
+	h := &held{ReadCloser: body, over: over}
+	if a.lasting {
+		h.ending = b.ending
+		h.quiet = context.AfterFunc(b.ending, func() { body.Close() })
+	}
+	return h
 }
 
 type held struct {
 	io.ReadCloser
-	over func()
+	over   func()
+	ending context.Context // nil: it ends by itself
+	quiet  func() bool
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	n, err := h.ReadCloser.Read(p)
+	if err != nil && h.ending != nil && h.ending.Err() != nil {
+		err = io.EOF
+	}
+	return n, err
 }
 
 func (h *held) Close() error {
 	defer h.over()
+	if h.quiet != nil {
+		h.quiet()
+	}
 	return h.ReadCloser.Close()
 }
 
 type upgraded struct {
 	io.ReadWriteCloser
-	over func()
+	over  func()
+	quiet func() bool
 }
 
 func (u *upgraded) Close() error {
-	defer u.over()
-	return u.ReadWriteCloser.Close()
+	u.quiet()
+	u.over()
+	return nil
 }
 
 // budget is how much may be done on top of what is asked for: a share of it, and a
