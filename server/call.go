@@ -199,6 +199,9 @@ func (c *call) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	c.leave(status)
+	if notBegun(err) {
+		c.w.Header().Set("Bcc-Begun", "no") // a balancer may ask another one, whatever was asked for
+	}
 	c.sendError(status, after, message, details)
 }
 

@@ -104,6 +104,16 @@ func answerTo(err error) (status int, after time.Duration, message, details stri
 	return status, after, message, details
 }
 
+// notBegun reports whether a request was refused before anything of it was done, for a
+// reason that another server may not have. What waits for a slide in vain is wrapped:
+// the slide is in the queue.
+func notBegun(err error) bool {
+	if _, full := errors.AsType[*Full](err); full {
+		return true
+	}
+	return err == errDraining
+}
+
 // statusGone is never read by anybody: it stands in logs and metrics where the
 // client went away (nginx's 499).
 const statusGone = 499

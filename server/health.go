@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"bcc/model"
@@ -41,8 +42,19 @@ func (s *Server) readiness(c *call) error {
 	if err := s.roomOnDisk(0); err != nil {
 		return err
 	}
+	c.tellLoad()
 	c.sendJSON(http.StatusOK, stateJSON{"ready"})
 	return nil
+}
+
+// tellLoad says to a balancer how much is on its way here, from whomever, and how long
+// small pictures took of late: each of several balancers sees only its own part.
+func (c *call) tellLoad() {
+	h := c.w.Header()
+	h.Set("Bcc-In-Flight", strconv.FormatInt(max(c.s.open.Load()-c.s.streams.used.Load()-1, 0), 10)) // not this one
+	if s := c.s.lately.median(time.Now()); s > 0 {
+		h.Set("Bcc-Latency", strconv.FormatFloat(s, 'f', 6, 64))
+	}
 }
 
 // modelInfo answers GET /model/info.

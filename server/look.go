@@ -63,6 +63,7 @@ func (s *Server) admit() error {
 // look answers with what the Looker says.
 func (s *Server) look(c *call, f *received, a ask) error {
 	ctx, span := s.spans.Start(c.Context(), "look")
+	begun := time.Now()
 	look, err := s.cfg.Looker.Look(ctx, Picture{f.data(), f.sha256, f.name, a.parameters})
 	span.SetAttributes(attribute.Int("bcc.patches", look.Result.Tissue.Patches), attribute.Bool("bcc.cached", look.Cached))
 	telemetry.EndSpan(span, err)
@@ -71,6 +72,9 @@ func (s *Server) look(c *call, f *received, a ask) error {
 			s.metrics.refused.WithLabelValues("looker").Inc()
 		}
 		return err
+	}
+	if now := time.Now(); !look.Cached {
+		s.lately.note(now, now.Sub(begun))
 	}
 	if l := s.cfg.Limiter; l != nil && !look.Cached {
 		l.Spend(c.who, look.Result.Tissue.Patches)

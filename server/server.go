@@ -46,6 +46,7 @@ type Server struct {
 	repeat  *repeats
 	follow  *followers
 	wish    wish // of an autoscaler
+	lately  lately
 
 	open     atomic.Int64 // requests being answered
 	ready    atomic.Bool
