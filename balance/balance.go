@@ -18,7 +18,8 @@
 //	fair.go      a turn for each key
 //	steady.go    clients that are slow on purpose
 //	forward.go   who the client is, through proxies that are trusted
-//	source.go    members out of a list, a file, a name in DNS
+//	source.go    members out of a list, a file, a name in DNS; greet.go: who greets on a
+//	             queue; balance/kube: EndpointSlices
 //	status.go    what a person wants to see; metrics.go
 package balance
 

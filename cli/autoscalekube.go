@@ -25,6 +25,13 @@ func (f *kubeFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.selector, "kube-selector", d.Selector, "kube: labels of the deployments of workers; the label "+kube.KindLabel+" says of which --kind")
 }
 
+// configFor is config for who looks for no Deployments.
+func (f *kubeFlags) configFor(log *slog.Logger) kube.Config {
+	c := f.config(log)
+	c.Selector = kube.DefaultConfig().Selector
+	return c
+}
+
 // config says how the API server is reached. Kubernetes tells a pod by two variables
 // of its environment where that is.
 func (f *kubeFlags) config(log *slog.Logger) kube.Config {

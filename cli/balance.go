@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bcc/balance"
-	"bcc/fault"
 	"bcc/telemetry"
 )
 
@@ -25,11 +24,8 @@ type balanceFlags struct {
 	listen listenFlags
 	cfg    balance.Config
 
-	to      []string
-	file    string
-	name    string
-	refresh time.Duration
-	ca      string
+	from sourcesOfServers
+	ca   string
 
 	proxies []string
 	replay  byteSize
@@ -68,10 +64,7 @@ requests end.`,
 func (f *balanceFlags) register(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	f.listen.register(fs)
-	fs.StringSliceVar(&f.to, "to", nil, "address of a server, http://host:port; may be given again")
-	fs.StringVar(&f.file, "to-file", "", "file with an address a line, read again when it changes")
-	fs.StringVar(&f.name, "dns", "", "address whose name stands for all servers, http://name:port: asked again and again")
-	fs.DurationVar(&f.refresh, "refresh", 5*time.Second, "how often --to-file and --dns are looked at")
+	f.from.register(fs)
 	fs.StringVar(&f.ca, "to-ca", "", "file with the roots that servers with https are trusted by, PEM; empty: this computer's")
 	c := &f.cfg
 	fs.IntVar(&c.PerMember, "per-server", c.PerMember, "requests that a server has in hand at most; more wait, a turn for each key")
@@ -87,6 +80,7 @@ func (f *balanceFlags) register(fs *pflag.FlagSet) {
 	fs.Var(&f.replay, "replay", "how much of a body is kept to send it again")
 	fs.Float64Var(&c.RetryShare, "retry-share", c.RetryShare, "share of requests that may be sent again on top")
 	fs.Float64Var(&c.HedgeShare, "hedge-share", c.HedgeShare, "share of reads of which a second server may be asked when the first takes long; 0: none")
+	fs.IntVar(&c.Streams, "streams", c.Streams, "event streams and WebSockets that are open at most")
 	fs.StringSliceVar(&f.proxies, "trusted-proxy", nil, "network of proxies in front whose X-Forwarded headers count, as 10.0.0.0/8; may be given again")
 	f.listen.registerTLS(fs)
 	fs.StringVar(&f.data, "data", "bcc-balance", "folder for certificates got by ACME")
@@ -98,32 +92,6 @@ func (f *balanceFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.logFormat, "log-format", "text", strings.Join(telemetry.LogFormats, " or "))
 }
 
-// source returns who says who the servers are.
-func (f *balanceFlags) source(log *slog.Logger) (balance.Source, error) {
-	ways := 0
-	for _, given := range []bool{len(f.to) > 0, f.file != "", f.name != ""} {
-		if given {
-			ways++
-		}
-	}
-	if ways != 1 {
-		return nil, fault.Hint(fault.New(fault.Invalid, "want one of --to, --to-file and --dns"), "--to http://127.0.0.1:8001,http://127.0.0.1:8002")
-	}
-	if f.refresh < 100*time.Millisecond {
-		return nil, fault.New(fault.Invalid, "--refresh %v: want 100 ms or more", f.refresh)
-	}
-	trouble := func(err error) {
-		log.Warn("the servers are not known anew; those of before stay", "error", err)
-	}
-	switch {
-	case f.file != "":
-		return balance.File(f.file, f.refresh, trouble)
-	case f.name != "":
-		return balance.DNS(f.name, f.refresh, trouble)
-	}
-	return balance.List(f.to...)
-}
-
 // run balances until ctx ends and running requests have ended.
 func (f *balanceFlags) run(ctx context.Context, std Streams) error {
 	log, err := telemetry.NewLogger(std.Err, f.logLevel, f.logFormat)
@@ -132,9 +100,12 @@ func (f *balanceFlags) run(ctx context.Context, std Streams) error {
 	}
 	registry := telemetry.NewRegistry()
 	f.cfg.Logger, f.cfg.Registerer, f.cfg.Replay = log, registry, int(f.replay)
-	if f.cfg.Source, err = f.source(log); err != nil {
+	source, leave, err := f.from.open(ctx, log)
+	if err != nil {
 		return err
 	}
+	defer leave()
+	f.cfg.Source = source
 	if f.cfg.Trusted, err = networks("--trusted-proxy", f.proxies); err != nil {
 		return err
 	}
@@ -209,6 +180,7 @@ func (f *balanceFlags) serve(ctx context.Context, b *balance.Balancer, secure *e
 	case <-ctx.Done():
 		b.Drain()
 		time.Sleep(f.linger)
+		b.End()
 		last, stop := context.WithTimeout(context.Background(), f.drain)
 		if err = h.Shutdown(last); err != nil {
 			log.Warn("requests were cut off at the end")

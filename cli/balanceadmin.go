@@ -45,13 +45,13 @@ func listenAdmin(addr string, b *balance.Balancer, r *prometheus.Registry) (*adm
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		_ = serversPage.Execute(w, map[string]any{"Members": b.Members(), "Waiting": b.Waiting(), "Now": time.Now()})
 	})
-	mux.HandleFunc("POST /hold", holds(b, true))
-	mux.HandleFunc("POST /release", holds(b, false))
+	mux.HandleFunc("POST /hold", holding(b, true))
+	mux.HandleFunc("POST /release", holding(b, false))
 	return &adminPage{ln, &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: time.Minute, MaxHeaderBytes: 16 << 10}}, nil
 }
 
-// holds makes a server take nothing new, or part again.
-func holds(b *balance.Balancer, on bool) http.HandlerFunc {
+// holding makes a server take nothing new, or part again.
+func holding(b *balance.Balancer, on bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Sec-Fetch-Site") != "" && r.Header.Get("Sec-Fetch-Site") != "same-origin" {
 			http.Error(w, "from another page", http.StatusForbidden)

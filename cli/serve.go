@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"bcc/balance"
 	"bcc/fault"
 	"bcc/queue"
 	"bcc/server"
@@ -33,6 +34,7 @@ type serveFlags struct {
 	maxPixels int64
 	reserve   byteSize
 	linger    time.Duration
+	announce  string // our address, for balancers that listen to the queue
 
 	traces      traceFlags
 	metricsAddr string
@@ -86,6 +88,7 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	fs.Var(&f.maxUpload, "max-upload", "largest slide that may be sent")
 	fs.Int64Var(&f.maxPixels, "max-pixels", d.MaxPixels, "largest slide that is opened, in pixels of its full size")
 	fs.DurationVar(&f.linger, "linger", d.Linger, "at the end, how long /readyz says no before connections are refused: behind a balancer, twice as long as it takes to look")
+	fs.StringVar(&f.announce, "announce", "", "address of this server, http://host:port, for bcc balance --queue; empty: it does not greet")
 	fs.Var(&f.reserve, "reserve-disk", "with less than this free on the disk of --data, slides are refused for the time being")
 	f.sources.register(fs)
 	fs.StringVar(&f.metricsAddr, "metrics-addr", "", "host:port on which /metrics, /livez and /readyz answer too, to anybody who reaches it; empty: only the API's /metrics, which may want a key")
@@ -113,6 +116,11 @@ func (f *serveFlags) check() error {
 	add(f.maxPixels < 1, "--max-pixels %d: want more than 0", f.maxPixels)
 	add(f.linger < 0, "--linger %v: want 0 or more", f.linger)
 	add(!(f.price >= 0), "--price-per-hour %v: want 0 or more", f.price)
+	if f.announce != "" {
+		_, err := balance.Address(f.announce)
+		errs = append(errs, err)
+		add(!f.shared(), "--announce %s without --queue or --queue-listen: nobody would hear it", f.announce)
+	}
 	_, err := readPrices(f.prices)
 	errs = append(errs, err)
 	if f.queueListen != "" && f.queue != "" {

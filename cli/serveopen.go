@@ -52,6 +52,7 @@ type service struct {
 	machine  *resources.Sampler
 	audit    *os.File
 
+	greeting string                        // address that balancers hear on the queue; empty: none
 	sides    []func(context.Context) error // what runs beside: counts, samples, sends later
 	degraded []func() []string             // who knows what is not as it should be
 	server   *server.Server
@@ -71,7 +72,7 @@ func (f *serveFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Writ
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	s := &service{version: telemetry.Version, registry: telemetry.NewRegistry(), data: f.data}
+	s := &service{version: telemetry.Version, registry: telemetry.NewRegistry(), data: f.data, greeting: f.announce}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close())

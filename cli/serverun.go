@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
+	"bcc/balance"
 	"bcc/fault"
 )
 
@@ -60,6 +61,15 @@ func (s *service) run(ctx context.Context) error {
 
 	s.probes.ready(true)
 	defer context.AfterFunc(front, func() { s.probes.ready(false) })()
+
+	if s.greeting != "" {
+		sides.Go(func() error {
+			if err := balance.Greet(front, s.queue, s.greeting); err != nil {
+				s.log.Warn("balancers were not told that this server leaves", "error", err)
+			}
+			return nil
+		})
+	}
 
 	// The order of the end, and why.
 	err := s.server.Run(front, s.listener) // 1. /readyz says no, so nobody is sent here any more; requests on their way end, also those that wait for a slide

@@ -117,3 +117,12 @@ func noAccount(err error) error {
 	return fault.Hint(fault.New(fault.Invalid, "the pod's account: %w", err),
 		"give the pod a service account (deploy/kubernetes/autoscaler.yaml), and leave automountServiceAccountToken on")
 }
+
+// Access returns how the API server is reached, and the namespace, for who asks it about
+// something else than Deployments.
+func (c Config) Access() (*rest.Config, string, error) {
+	if err := c.Validate(); err != nil {
+		return nil, "", err
+	}
+	return c.access()
+}
