@@ -117,8 +117,8 @@ type balanceRequest struct {
 	due     time.Time
 }
 
-// one sends a request. A kept connection that turns out to be closed is opened again
-// once, as every client does.
+// one sends a request. A kept connection that turns out to be closed, without a byte of
+// an answer, is opened again once, as every client does; it is counted.
 func (s *balanceSender) one(q balanceRequest) {
 	at := q.n % len(s.conns)
 	c := s.conns[at]
@@ -130,7 +130,7 @@ func (s *balanceSender) one(q balanceRequest) {
 	c.out = append(c.out[:0], s.messages[at][kind]...)
 	kept := c.conn != nil && c.used
 	a, err := c.exchange()
-	again := err != nil && kept && !isTimeout(err)
+	again := err != nil && kept && !c.heard && !isTimeout(err)
 	if again {
 		c.close()
 		a, err = c.exchange()

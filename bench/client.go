@@ -52,6 +52,7 @@ type client struct {
 	out     []byte
 	body    bytes.Buffer
 	used    bool // conn has carried a request
+	heard   bool // something of the last answer came
 }
 
 // answer is what came back. body is the client's until its next request.
@@ -71,7 +72,7 @@ func (c *client) do(m message, v uint64) (answer, error) {
 	stamp(c.out[m.picture:], v)
 	kept := c.conn != nil && c.used
 	a, err := c.exchange()
-	if err != nil && kept && !isTimeout(err) {
+	if err != nil && kept && !c.heard && !isTimeout(err) {
 		c.close()
 		a, err = c.exchange()
 	}
@@ -83,6 +84,7 @@ func (c *client) do(m message, v uint64) (answer, error) {
 
 func (c *client) exchange() (answer, error) {
 	deadline := time.Now().Add(c.timeout)
+	c.heard = false
 	if c.conn == nil {
 		conn, err := net.DialTimeout("tcp", c.address, c.timeout)
 		if err != nil {
@@ -98,6 +100,8 @@ func (c *client) exchange() (answer, error) {
 		return answer{}, err
 	}
 	_, unsent := c.conn.Write(c.out) // a server that refuses early may have answered all the same
+	_, silent := c.r.Peek(1)
+	c.heard = silent == nil
 	res, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		if unsent != nil {
