@@ -21,7 +21,8 @@
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-proxies  deploy/nginx and deploy/haproxy in front of several bcc serve (a minute; make setup-proxies)
 # make bench-peers  side by side with what others would use, in one run (make setup-proxies)
-# make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
+# make e2e-balance  bcc balance in front of three servers: one slow, one killed, all restarted (three minutes)
+# make e2e-kube e2e-balance  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
@@ -122,6 +123,9 @@ e2e-hostile: build
 
 e2e-fleet: build
 	go test -tags e2e -v -run '^TestFleetBad' ./e2e
+
+e2e-balance: build
+	go test -tags e2e -count=1 -v -timeout 10m ./e2e/balance
 
 e2e-kube: build
 	@bash scripts/e2e-kube.sh

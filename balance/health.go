@@ -37,12 +37,8 @@ func (m *member) become(s state, why string) {
 	if m.state == s || m.state == gone {
 		return
 	}
-	if s == ready && m.state == joining {
-		m.since = time.Time{} // nobody came back: it gets its share at once
-	} else {
-		m.since = time.Now()
-	}
-	m.state, m.why = s, why
+	m.back = s == ready && m.state != joining // who joins gets its share at once
+	m.state, m.since, m.why = s, time.Now(), why
 }
 
 func (m *member) hold(on bool) {

@@ -33,6 +33,7 @@ type member struct {
 	state     state
 	held      bool       // draining because somebody here said so
 	since     time.Time  // in this state
+	back      bool       // ready again, after it was not
 	why       string     // of the last trouble
 	inFlight  int        // requests from here that end soon
 	streams   int        // events and WebSockets, which do not
@@ -117,7 +118,7 @@ func (m *member) view(now time.Time, cfg *Config) view {
 	if now.Sub(m.told) < fresh*max(cfg.Probe, cfg.ProbeTimeout) {
 		v.load += m.others
 	}
-	if since := now.Sub(m.since); m.state == ready && cfg.Return > 0 && since < cfg.Return {
+	if since := now.Sub(m.since); m.back && cfg.Return > 0 && since < cfg.Return {
 		v.share = 0.1 + 0.9*float64(since)/float64(cfg.Return)
 	}
 	return v
