@@ -22,13 +22,14 @@
 # make e2e-proxies  deploy/nginx and deploy/haproxy in front of several bcc serve (a minute; make setup-proxies)
 # make bench-peers  side by side with what others would use, in one run (make setup-proxies)
 # make e2e-balance  bcc balance in front of three servers: one slow, one killed, all restarted (three minutes)
-# make e2e-kube e2e-balance  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
+# make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
+# make e2e-fresh  the README's two commands on a bare Debian in a folder, then without a network (half an hour, root, debootstrap)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale
+.PHONY: bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -129,6 +130,9 @@ e2e-balance: build
 
 e2e-kube: build
 	@bash scripts/e2e-kube.sh
+
+e2e-fresh:
+	@bash scripts/e2e-fresh.sh
 
 e2e-metrics: build
 	BCC_SLIDES=30000 go test -count 1 -v -timeout 10m -run TestTheNumberOfSeriesIsBounded ./worker ./server
