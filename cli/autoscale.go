@@ -15,7 +15,6 @@ import (
 	"bcc/autoscale"
 	"bcc/cohort"
 	"bcc/fault"
-	"bcc/queue"
 	"bcc/telemetry"
 	"bcc/worker"
 )
@@ -32,10 +31,9 @@ type autoscaleFlags struct {
 	gather, gatherUrgent          float64
 	dryRun, once, json            bool
 
-	queue    string
-	patience time.Duration
-	term     time.Duration
-	metrics  string
+	queueFlags
+	term    time.Duration
+	metrics string
 
 	local localFlags
 	kube  kubeFlags
@@ -102,8 +100,7 @@ func (f *autoscaleFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.once, "once", false, "decide once and end")
 	fs.BoolVar(&f.json, "json", false, "with print and --dry-run: JSON, an object a line")
 	f.ask.register(fs)
-	fs.StringVar(&f.queue, "queue", "", "nats://host:port of the queue, over which one of several autoscalers is elected; the token: BCC_QUEUE_TOKEN. Empty: this is the only one")
-	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue before this ends")
+	f.registerQueue(fs, "nats://host:port of the queue, over which one of several autoscalers is elected; the token: BCC_QUEUE_TOKEN. Empty: this is the only one")
 	fs.DurationVar(&f.term, "lease", 15*time.Second, "how long a leader who has vanished is waited for")
 	fs.StringVar(&f.metrics, "metrics-addr", "", "host:port on which /metrics, /livez and /readyz answer; empty: none")
 	fs.StringVar(&f.local.dir, "dir", "bcc-workers", "local: folder for the logs of the workers and what is known of them")

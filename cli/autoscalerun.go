@@ -138,7 +138,10 @@ func (s *scaler) stand(ctx context.Context) (err error) {
 		s.log.Info("no --queue: this is taken for the only autoscaler of the fleet")
 		return nil
 	}
-	in := queue.Config{URL: f.queue, Token: queueToken(), Patience: f.patience, Logger: s.log, Registerer: s.registry}
+	in, err := f.joining(s.log, s.registry)
+	if err != nil {
+		return err
+	}
 	if s.queue, err = queue.Open(ctx, in); err != nil {
 		return err
 	}

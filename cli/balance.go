@@ -110,7 +110,7 @@ func (f *balanceFlags) run(ctx context.Context, std Streams) error {
 		return err
 	}
 	if f.ca != "" {
-		roots, err := readRoots(f.ca)
+		roots, err := readRoots("--to-ca", f.ca)
 		if err != nil {
 			return err
 		}

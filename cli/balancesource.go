@@ -27,11 +27,10 @@ type sourcesOfServers struct {
 	file      string
 	name      string
 	endpoints string
-	queue     string
+	queueFlags
 
-	refresh  time.Duration
-	kube     kubeFlags
-	patience time.Duration
+	refresh time.Duration
+	kube    kubeFlags
 }
 
 func (f *sourcesOfServers) register(fs *pflag.FlagSet) {
@@ -42,8 +41,7 @@ func (f *sourcesOfServers) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.endpoints, "endpoints", "", "NAMESPACE/SERVICE or NAMESPACE/SERVICE:PORT of Kubernetes: its endpoints that are ready")
 	fs.StringVar(&f.kube.kubeconfig, "kubeconfig", "", "with --endpoints, the file that kubectl reads; empty: that of KUBECONFIG, else the account of the pod that this runs in")
 	fs.StringVar(&f.kube.context, "kube-context", "", "with --endpoints, context of the kubeconfig; empty: its current one")
-	fs.StringVar(&f.queue, "queue", "", "nats://host:port of the servers' queue: those with bcc serve --announce")
-	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue before this ends")
+	f.registerQueue(fs, "nats://host:port of the servers' queue: those with bcc serve --announce")
 }
 
 // open returns who says who the servers are, and what ends that.
@@ -73,14 +71,24 @@ func (f *sourcesOfServers) open(ctx context.Context, log *slog.Logger) (_ balanc
 	case f.endpoints != "":
 		s, err = f.slices(log, trouble)
 	case f.queue != "":
-		var q *queue.Queue
-		if q, err = queue.Open(ctx, queue.Config{URL: f.queue, Patience: f.patience, Token: queueToken(), Logger: log}); err == nil {
-			s, leave = balance.Greeted(q, rand.Text(), trouble), func() { _ = q.Close() } // nothing of ours lies there
-		}
+		s, leave, err = f.greeted(ctx, log, trouble)
 	default:
 		s, err = balance.List(f.to...)
 	}
 	return s, leave, err
+}
+
+// greeted returns who greets through a queue, and what leaves that.
+func (f *sourcesOfServers) greeted(ctx context.Context, log *slog.Logger, trouble func(error)) (balance.Source, func(), error) {
+	in, err := f.joining(log, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	q, err := queue.Open(ctx, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	return balance.Greeted(q, rand.Text(), trouble), func() { _ = q.Close() }, nil // nothing of ours lies there
 }
 
 // slices returns the endpoints of a Service of Kubernetes.

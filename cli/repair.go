@@ -15,7 +15,6 @@ import (
 
 	"bcc/cohort"
 	"bcc/fault"
-	"bcc/queue"
 	"bcc/telemetry"
 )
 
@@ -48,9 +47,8 @@ may run beside servers and workers. It can be run again at any time.`,
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.data, "data", "bcc-data", "the server's data folder")
-	fs.StringVar(&f.queue, "queue", "", "nats://host:port of a queue elsewhere; empty: the one in --data")
+	f.registerQueue(fs, "nats://host:port of a queue elsewhere; empty: the one in --data")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie, as the server is told; empty: in --data")
-	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
 	fs.BoolVar(&f.check, "check", false, "count what is damaged and leave it")
 	fs.BoolVar(&f.json, "json", false, "print a JSON object")
 	f.sources.registerS3(fs)

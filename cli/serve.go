@@ -10,7 +10,6 @@ import (
 
 	"bcc/balance"
 	"bcc/fault"
-	"bcc/queue"
 	"bcc/server"
 	"bcc/telemetry"
 )
@@ -22,10 +21,10 @@ type serveFlags struct {
 	access  accessFlags
 	sources sourceFlags
 
-	data        string
-	queue       string
-	patience    time.Duration // with a queue elsewhere
-	queueListen string        // where workers elsewhere join the queue of this process
+	data string
+	queueFlags
+	queueListen         string // where workers elsewhere join the queue of this process
+	queueCert, queueKey string
 
 	store   string
 	workers int
@@ -78,9 +77,10 @@ func (f *serveFlags) registerServe(fs *pflag.FlagSet) {
 	f.registerPatches(fs)
 	f.isolate.register(fs, true)
 	fs.IntVar(&f.workers, "workers", 1, "workers in this process, each with --jobs slides at a time; 0: none, others take the work")
-	fs.StringVar(&f.queue, "queue", "", "nats://host:port of a cluster elsewhere; empty: a queue in --data")
-	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
+	f.registerQueue(fs, "nats://host:port of a cluster elsewhere; empty: a queue in --data")
 	fs.StringVar(&f.queueListen, "queue-listen", "", "host:port on which bcc worker on other machines joins the queue in --data; BCC_QUEUE_TOKEN is asked of them. Empty: nobody joins")
+	fs.StringVar(&f.queueCert, "queue-tls-cert", "", "file with the certificate and its chain that encrypts what comes by --queue-listen, PEM; read again when it changes")
+	fs.StringVar(&f.queueKey, "queue-tls-key", "", "file with that certificate's key, PEM")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: a folder, or s3://bucket/prefix; empty: in --data")
 
 	d := server.DefaultConfig()
@@ -125,6 +125,9 @@ func (f *serveFlags) check() error {
 	errs = append(errs, err)
 	if f.queueListen != "" && f.queue != "" {
 		errs = append(errs, fault.New(fault.Invalid, "--queue-listen %s with --queue: the queue is elsewhere, and so is who listens", f.queueListen))
+	}
+	if f.queueCert != "" && f.queueListen == "" {
+		errs = append(errs, fault.New(fault.Invalid, "--queue-tls-cert without --queue-listen: nobody joins the queue of this server"))
 	}
 	if f.workers == 0 && !f.shared() {
 		errs = append(errs, fault.Hint(fault.New(fault.Invalid, "--workers 0 with a queue of its own: nobody would ever take the work"),

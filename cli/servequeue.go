@@ -11,9 +11,15 @@ import (
 
 // openQueue opens the queue in the data folder, or joins one elsewhere.
 func (s *service) openQueue(ctx context.Context, f *serveFlags) (err error) {
-	in := queue.Config{URL: f.queue, Patience: f.patience, Token: queueToken(), Logger: s.log, Registerer: s.registry}
+	in, err := f.joining(s.log, s.registry)
+	if err != nil {
+		return err
+	}
 	if f.queue == "" {
 		in.Dir, in.Listen = s.queueDir(), f.queueListen
+		if in.TLS, err = certificateOf("--queue-tls-cert", f.queueCert, "--queue-tls-key", f.queueKey, s.log); err != nil {
+			return err
+		}
 	}
 	s.queue, err = queue.Open(ctx, in)
 	return err

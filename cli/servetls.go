@@ -72,21 +72,19 @@ type encryption struct {
 
 // encryption returns how connections are encrypted, with what was kept in the folder.
 func (f *listenFlags) encryption(data string, log *slog.Logger, r prometheus.Registerer) (*encryption, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	cfg, err := certificateOf("--tls-cert", f.cert, "--tls-key", f.key, log)
+	if err != nil {
+		return nil, err
+	}
+	protocols := []string{"h2", "http/1.1"}
 	switch {
-	case (f.cert == "") != (f.key == ""):
-		return nil, fault.New(fault.Invalid, "--tls-cert and --tls-key belong together: one is missing")
 	case f.cert != "" && len(f.domains) > 0:
 		return nil, fault.New(fault.Invalid, "--tls-cert and --acme-domain: only one of them can bring the certificate")
 	case f.cert != "":
-		files := &certFiles{cert: f.cert, key: f.key, log: log}
-		if err := files.load(); err != nil {
-			return nil, fault.New(fault.Invalid, "certificate: %w", err)
-		}
-		cfg.GetCertificate = files.get
+		cfg.NextProtos = protocols
 		return &encryption{config: cfg}, nil
 	case len(f.domains) > 0:
-		roots, err := readRoots(f.ca)
+		roots, err := readRoots("--acme-ca", f.ca)
 		if err != nil {
 			return nil, err
 		}
@@ -97,25 +95,41 @@ func (f *listenFlags) encryption(data string, log *slog.Logger, r prometheus.Reg
 		if err != nil {
 			return nil, err
 		}
-		cfg.GetCertificate = keeper.Get
-		cfg.NextProtos = append(cfg.NextProtos, acme.ALPNProto)
+		cfg = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: keeper.Get, NextProtos: append(protocols, acme.ALPNProto)}
 		return &encryption{config: cfg, keeper: keeper, host: f.domains[0]}, nil
 	}
 	return &encryption{}, nil
 }
 
-// readRoots reads certificates that others are trusted by; nil without a file.
-func readRoots(path string) (*x509.CertPool, error) {
+// certificateOf returns how connections are encrypted with the certificate of two files,
+// which two flags name; nil without them.
+func certificateOf(certFlag, cert, keyFlag, key string, log *slog.Logger) (*tls.Config, error) {
+	if (cert == "") != (key == "") {
+		return nil, fault.New(fault.Invalid, "%s and %s belong together: one is missing", certFlag, keyFlag)
+	}
+	if cert == "" {
+		return nil, nil
+	}
+	files := &certFiles{cert: cert, key: key, log: log}
+	if err := files.load(); err != nil {
+		return nil, fault.New(fault.Invalid, "certificate: %w", err)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: files.get}, nil
+}
+
+// readRoots reads certificates that others are trusted by, which a flag names; nil
+// without a file.
+func readRoots(flag, path string) (*x509.CertPool, error) {
 	if path == "" {
 		return nil, nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fault.New(fault.NotFound, "--acme-ca: %w", err)
+		return nil, fault.New(fault.NotFound, "%s: %w", flag, err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(data) {
-		return nil, fault.New(fault.Invalid, "--acme-ca %s: no certificate in it: want PEM", path)
+		return nil, fault.New(fault.Invalid, "%s %s: no certificate in it: want PEM", flag, path)
 	}
 	return roots, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"bcc/fault"
-	"bcc/queue"
 	"bcc/telemetry"
 	"bcc/worker"
 )
@@ -20,17 +19,16 @@ type workerFlags struct {
 	detectFlags
 	sources sourceFlags
 
-	queue    string
-	patience time.Duration
-	store    string
-	slots    int
-	id       string
-	kind     string
-	scratch  string
-	finish   time.Duration
-	drain    time.Duration
-	metrics  string
-	traces   traceFlags
+	queueFlags
+	store   string
+	slots   int
+	id      string
+	kind    string
+	scratch string
+	finish  time.Duration
+	drain   time.Duration
+	metrics string
+	traces  traceFlags
 
 	maxUpload           byteSize
 	logLevel, logFormat string
@@ -60,8 +58,7 @@ stopped when its leases end, within half a minute.`,
 
 func (f *workerFlags) registerWorker(fs *pflag.FlagSet) {
 	fs.SortFlags = false
-	fs.StringVar(&f.queue, "queue", "", "nats://host:port of the queue, several servers with commas; the token that it asks for: BCC_QUEUE_TOKEN")
-	fs.DurationVar(&f.patience, "queue-patience", queue.DefaultConfig().Patience, "how long to try to reach the queue elsewhere before this ends")
+	f.registerQueue(fs, "nats://host:port of the queue, several servers with commas; the token that it asks for: BCC_QUEUE_TOKEN")
 	fs.StringVar(&f.store, "store", "", "where slides and results lie: s3://bucket/prefix, or a folder that all share")
 	f.register(fs)
 	f.isolate.register(fs, true)

@@ -88,7 +88,10 @@ func (f *workerFlags) open(ctx context.Context, set *pflag.FlagSet, notes io.Wri
 		return nil, err
 	}
 	w.store = blob.Traced(w.store, w.tracer.Provider())
-	in := queue.Config{URL: f.queue, Token: queueToken(), Patience: f.patience, Logger: w.log, Registerer: w.registry}
+	in, err := f.joining(w.log, w.registry)
+	if err != nil {
+		return nil, err
+	}
 	if w.queue, err = queue.Open(ctx, in); err != nil {
 		return nil, err
 	}

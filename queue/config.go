@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -25,6 +27,11 @@ type Config struct {
 	// that address holds none (nats://TOKEN@host:port). With Listen it must be
 	// set unless Listen is a loopback address.
 	Token string
+	// TLS encrypts what comes by Listen; nil: nothing is, and the token can be read on
+	// its way. Roots are who is trusted to vouch for the servers at URL, which then have
+	// to encrypt; nil: this computer's, for addresses of the form tls://.
+	TLS   *tls.Config
+	Roots *x509.CertPool
 
 	// Lease is how long a job is kept from others after Take or Beat; default 30 s,
 	// ten missed beats of a worker that beats every three seconds. Everyone on one
@@ -83,6 +90,12 @@ func (c Config) Validate() error {
 		if u, err := url.Parse(strings.TrimSpace(one)); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "nats" && u.Scheme != "tls") {
 			bad("queue: the address is not of the form nats://host:port or tls://host:port")
 		}
+	}
+	if c.TLS != nil && c.Listen == "" {
+		bad("queue: encryption without an address to listen on")
+	}
+	if c.Roots != nil && c.URL == "" {
+		bad("queue: roots without an address whose servers they vouch for")
 	}
 	if c.Listen != "" {
 		host, _, err := net.SplitHostPort(c.Listen)

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"time"
 
@@ -19,7 +20,7 @@ func (q *Queue) join(ctx context.Context) error {
 		err := q.joinOnce(ctx)
 		left := time.Until(deadline)
 		if err == nil || q.local != nil || left <= 0 || ctx.Err() != nil ||
-			fault.Of(err) != fault.Unavailable || errors.Is(err, nats.ErrAuthorization) {
+			fault.Of(err) != fault.Unavailable || errors.Is(err, nats.ErrAuthorization) || mistrust(err) != "" {
 			return err
 		}
 		q.log.Warn("queue not reached, trying again", "servers", places(q.cfg.URL), "try", try, "left", left.Round(time.Second), "err", err)
@@ -83,14 +84,33 @@ func (q *Queue) connect() (*nats.Conn, error) {
 		}
 		return conn, nil
 	}
+	if q.cfg.Roots != nil {
+		options = append(options, nats.Secure(&tls.Config{MinVersion: tls.VersionTLS12, RootCAs: q.cfg.Roots}))
+	}
 	conn, err := nats.Connect(q.cfg.URL, options...)
 	if errors.Is(err, nats.ErrAuthorization) {
 		return nil, fault.Hint(unavailable(err, "join the queue at "+places(q.cfg.URL)),
 			"it wants a token or a user, or another one: BCC_QUEUE_TOKEN, or nats://USER:PASSWORD@host:port")
+	}
+	if why := mistrust(err); why != "" {
+		return nil, fault.Hint(unavailable(err, "join the queue at "+places(q.cfg.URL)), "%s", why)
 	}
 	if err != nil {
 		return nil, fault.Hint(unavailable(err, "join the queue at "+places(q.cfg.URL)),
 			"is a NATS server with JetStream running there, and may this user join it?")
 	}
 	return conn, nil
+}
+
+// mistrust returns what to do where two do not agree on encryption, "" where they do.
+// Waiting changes nothing about it.
+func mistrust(err error) string {
+	var unknown *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &unknown):
+		return "its certificate is not good for this address, or this computer does not know who made it: --queue-ca names a file with the roots it is trusted by"
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return "the queue does not encrypt: leave out --queue-ca and write nats://, or let it encrypt (bcc serve --queue-tls-cert)"
+	}
+	return ""
 }

@@ -85,6 +85,8 @@ func embed(cfg Config) (_ *embedded, err error) {
 			return nil, fault.New(fault.Invalid, "queue: listen on %s: the port is no number", cfg.Listen)
 		}
 		e.options.Authorization = cfg.Token
+		e.options.TLSConfig = cfg.TLS
+		e.options.TLS = cfg.TLS != nil
 	}
 	if err := e.start(); err != nil {
 		return nil, err
