@@ -173,7 +173,10 @@ func (f *balanceFlags) serve(ctx context.Context, b *balance.Balancer, secure *e
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
-	go func() { served <- h.Serve(ln) }()
+	go func() {
+		awaitFirst(ctx, b)
+		served <- h.Serve(ln)
+	}()
 	var err error
 	select {
 	case err = <-served:
@@ -194,6 +197,21 @@ func (f *balanceFlags) serve(ctx context.Context, b *balance.Balancer, secure *e
 		err = nil
 	}
 	return errors.Join(err, sides.Wait())
+}
+
+// Who comes before the first server is found waits to be accepted, for this long at most.
+const firstWithin = 5 * time.Second
+
+// awaitFirst returns when a server can be asked, when none was found in time, or at the end.
+func awaitFirst(ctx context.Context, b *balance.Balancer) {
+	ctx, stop := context.WithTimeout(ctx, firstWithin)
+	defer stop()
+	for look := time.NewTicker(10 * time.Millisecond); b.Ready() != nil && ctx.Err() == nil; {
+		select {
+		case <-ctx.Done():
+		case <-look.C:
+		}
+	}
 }
 
 // probed answers /livez and /readyz for the balancer itself: whoever stands in front of

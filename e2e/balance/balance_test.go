@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -17,9 +18,9 @@ import (
 // TestASlowServerIsNotSeenInTheTail offers the same load, below what two servers can
 // do, to all three with one slowed and to the two healthy ones alone, in turns.
 //
-// The slowed one is stopped for four fifths of the time by signals. It shares the
-// machine's cores with the others, so what it does not do is theirs: that is small at
-// this load, and bench/balance has stubs that share nothing.
+// The slowed one is stopped by signals for as much of the time as it takes to answer five
+// times later. It shares the machine's cores with the others, so what it does not do is
+// theirs: that is small at this load, and bench/balance has stubs that share nothing.
 func TestASlowServerIsNotSeenInTheTail(t *testing.T) {
 	const rounds, rate, round = 5, 25, 10 * time.Second
 	f := newFleet(t)
@@ -27,14 +28,7 @@ func TestASlowServerIsNotSeenInTheTail(t *testing.T) {
 	healthy := f.balance(t, "healthy", f.servers[:2]...)
 	f.offer(t, all.url, rate, 4*time.Second, nil) // warm
 	f.offer(t, healthy.url, rate, 4*time.Second, nil)
-	alone := f.offer(t, f.servers[2].url(), 5, 4*time.Second, nil)
-	go5 := f.servers[2].slow(t)
-	defer go5()
-	slowed := f.offer(t, f.servers[2].url(), 5, 6*time.Second, nil)
-	t.Logf("the slowed one, asked alone: median %v, before %v", slowed.quantile(0.5), alone.quantile(0.5))
-	if slowed.quantile(0.5) < 3*alone.quantile(0.5) {
-		t.Errorf("median %v, %v before it was slowed: the test slows nothing", slowed.quantile(0.5), alone.quantile(0.5))
-	}
+	defer f.slowed(t, f.servers[2], 5)()
 	var with, without []time.Duration
 	for i := range rounds {
 		a, b := f.offer(t, healthy.url, rate, round, nil), f.offer(t, all.url, rate, round, nil)
@@ -44,6 +38,9 @@ func TestASlowServerIsNotSeenInTheTail(t *testing.T) {
 		t.Logf("round %d: two healthy p50 %v p99 %v; three, one slowed p50 %v p99 %v", i+1, a.quantile(0.5), a.quantile(0.99), b.quantile(0.5), b.quantile(0.99))
 		without, with = append(without, a.quantile(0.99)), append(with, b.quantile(0.99))
 	}
+	for _, m := range all.members(t) {
+		t.Logf("%s was asked %d times", m.Server, m.Requests)
+	}
 	slices.Sort(with)
 	slices.Sort(without)
 	ratio := float64(with[rounds/2]) / float64(without[rounds/2])
@@ -51,6 +48,27 @@ func TestASlowServerIsNotSeenInTheTail(t *testing.T) {
 	if ratio > 1.3 {
 		t.Errorf("ratio %.2f, want at most 1.3", ratio)
 	}
+}
+
+// slowed slows a server until its median, asked alone, is so many times what it was.
+func (f *fleet) slowed(t *testing.T, s *server, times float64) (stop func()) {
+	t.Helper()
+	median := func() time.Duration { return f.offer(t, s.url(), 10, 4*time.Second, nil).quantile(0.5) }
+	before := median()
+	var pause atomic.Int64
+	pause.Store(int64(4 * time.Millisecond))
+	stop = s.slow(&pause)
+	for range 10 {
+		after := median()
+		t.Logf("asked alone, stopped for %v at a time: median %v, %v before it was slowed", time.Duration(pause.Load()), after, before)
+		if float64(after) >= times*float64(before) {
+			return stop
+		}
+		pause.Store(pause.Load() * 3 / 2)
+	}
+	stop()
+	t.Fatalf("the server cannot be slowed %v times", times)
+	return nil
 }
 
 // TestAServerThatIsKilledAtFullLoadCostsNothing kills each of them once, and starts it

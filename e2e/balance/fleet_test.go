@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -86,20 +87,20 @@ func (s *server) start(t *testing.T) {
 	})
 }
 
-// slow stops it for four fifths of the time, until the returned function is called.
-func (s *server) slow(t *testing.T) (stop func()) {
-	t.Helper()
+// slow stops it again and again, each time for the pause, with a millisecond between,
+// until the returned function is called.
+func (s *server) slow(pause *atomic.Int64) (stop func()) {
 	end, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
 		for {
 			_ = s.cmd.Process.Signal(syscall.SIGSTOP)
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(time.Duration(pause.Load()))
 			_ = s.cmd.Process.Signal(syscall.SIGCONT)
 			select {
 			case <-end:
 				return
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(time.Millisecond):
 			}
 		}
 	}()

@@ -65,9 +65,10 @@ func (f *fleet) offer(t *testing.T, url string, rate int, d time.Duration, into 
 	tick := time.NewTicker(time.Second / time.Duration(rate))
 	defer tick.Stop()
 	for end := time.Now().Add(d); time.Now().Before(end); {
+		pic := newPicture() // not part of the time
 		due := <-tick.C
 		all.Go(func() {
-			err := predict(url)
+			err := pic.send(url)
 			into.note(time.Since(due), err)
 		})
 	}
@@ -114,7 +115,15 @@ func (f *fleet) press(t *testing.T, url string, clients int, orders bool, stop <
 }
 
 // predict sends a picture that nobody has seen.
-func predict(url string) error {
+func predict(url string) error { return newPicture().send(url) }
+
+// picture is the body of a prediction.
+type picture struct {
+	body []byte
+	kind string
+}
+
+func newPicture() picture {
 	pic := image.NewRGBA(image.Rect(0, 0, 224, 224))
 	a, b := uint8(rand.IntN(256)), uint8(rand.IntN(256))
 	for i := range 224 * 224 {
@@ -134,9 +143,13 @@ func predict(url string) error {
 		err = form.Close()
 	}
 	if err != nil {
-		return err
+		panic(err) // a buffer takes all
 	}
-	return want(client.Post(url+"/predict", form.FormDataContentType(), &body))
+	return picture{body.Bytes(), form.FormDataContentType()}
+}
+
+func (p picture) send(url string) error {
+	return want(client.Post(url+"/predict", p.kind, bytes.NewReader(p.body)))
 }
 
 // want reads an answer and says what is wrong with it.
