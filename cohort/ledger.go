@@ -108,6 +108,7 @@ type Ledger struct {
 	closed  map[string]closed // over, without them
 	workers map[string]WorkerState
 	said    map[string]bool // kinds of workers of which it was said that they have no price
+	makes   map[makeOf]bool // of which it was said that they are at work beside others
 	meter   meter
 	opened  time.Time
 	started bool                 // Open has read what there is

@@ -127,6 +127,7 @@ func (l *Ledger) hearWorker(_ string, data []byte) {
 	if _, known := l.workers[w.ID]; known || len(l.workers) < maxWorkers {
 		l.workers[w.ID] = w
 		l.unpriced(w.Kind)
+		l.mixed(w)
 	}
 }
 
