@@ -20,8 +20,10 @@
 # make e2e-acme  certificates of bcc serve from a real ACME issuer on this machine (builds Pebble into .deps/)
 # make chaos  200 slides on a fleet of the built program whose plugs are pulled, by a seed (10 minutes); make e2e-chaos: 24 slides
 # make e2e-proxies  deploy/nginx and deploy/haproxy in front of several bcc serve (a minute; make setup-proxies)
-# make bench-peers  side by side with what others would use, in one run (make setup-proxies)
+# make setup-peers  install what bench-peers compares with: PyTorch, Flask, OpenSlide, libvips, nginx, HAProxy (1 GB)
+# make bench-peers  side by side with what others would use, in one run (15 minutes; make setup-peers)
 # make e2e-balance  bcc balance in front of three servers: one slow, one killed, all restarted (three minutes)
+# make e2e-upgrade  this build and the one before it on each other's queues and stores, one after the other and side by side (two minutes)
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
 # make e2e-fresh  the README's two commands on a bare Debian in a folder, then without a network (half an hour, root, debootstrap)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
@@ -29,7 +31,7 @@
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh
+.PHONY: e2e-upgrade e2e-balance bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -49,6 +51,9 @@ setup-promtool:
 
 setup-proxies:
 	@bash scripts/setup-proxies.sh
+
+setup-peers:
+	@bash scripts/setup-peers.sh
 
 setup-botocore:
 	@bash scripts/setup-botocore.sh
@@ -127,6 +132,9 @@ e2e-fleet: build
 
 e2e-balance: build
 	go test -tags e2e -count=1 -v -timeout 10m ./e2e/balance
+
+e2e-upgrade: build
+	@bash scripts/e2e-upgrade.sh
 
 e2e-kube: build
 	@bash scripts/e2e-kube.sh
