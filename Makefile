@@ -7,6 +7,7 @@
 # make setup-chromium  install Chromium, in which the tests of the web page run
 # make check  what a change must pass before it is shared: test, vet, staticcheck, race, no-cgo, fuzz, govulncheck
 # make build  leave bin/bcc
+# make image  leave a container image in out/image, without Docker (VARIANT=cuda: with ONNX Runtime's CUDA provider)
 # make models remake the bundles under models/; bcc-demo is trained (half an hour)
 # make e2e    drive the built program on the largest, on broken and on interrupted slides (20 minutes)
 # make e2e-page  drive the web page in Chromium (a minute)
@@ -25,13 +26,14 @@
 # make e2e-balance  bcc balance in front of three servers: one slow, one killed, all restarted (three minutes)
 # make e2e-upgrade  this build and the one before it on each other's queues and stores, one after the other and side by side (two minutes)
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
+# make e2e-image  the image built twice from two clones, then bcc in it as a container runs it, without Docker (ten minutes, root)
 # make e2e-fresh  the README's two commands on a bare Debian in a folder, then without a network (half an hour, root, debootstrap)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: e2e-upgrade e2e-balance bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh
+.PHONY: e2e-upgrade e2e-balance bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh image e2e-image
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -94,6 +96,11 @@ fuzz: setup
 vuln: setup
 	@bash scripts/vuln.sh $(GOVULNCHECK)
 
+VARIANT ?= cpu
+
+image: setup
+	go run ./deploy/image --variant $(VARIANT)
+
 models: build
 	go run ./models/make
 	bash scripts/train-demo.sh
@@ -138,6 +145,9 @@ e2e-upgrade: build
 
 e2e-kube: build
 	@bash scripts/e2e-kube.sh
+
+e2e-image: setup
+	go test -tags e2e -count=1 -v -timeout 30m ./e2e/image
 
 e2e-fresh:
 	@bash scripts/e2e-fresh.sh

@@ -18,10 +18,10 @@ var floors = map[string]int{
 	"bench":  6,
 	"worker": 5, "server": 5,
 	"detect": 4, "train": 4, "harvest": 4,
-	"infer": 3, "models/make": 4, "report": 3, "evaluate": 3, "grad/net": 3, "quantize": 3, "cohort": 3, "isolate": 3,
+	"infer": 3, "models/make": 4, "report": 3, "evaluate": 3, "grad/net": 3, "quantize": 3, "cohort": 3, "isolate": 3, "deploy": 3,
 	"slide": 2, "tissue": 2, "patch": 2, "aggregate": 2, "model": 2, "models": 2, "grad": 2, "synth": 2, "dataset": 2, "augment": 2, "bag": 2,
 	"client": 2, "queue": 2, "blob": 2, "auth": 2, "fetch": 2, "deepzoom": 2, "certificate": 2,
-	"wsi": 1, "chunk": 1, "disk": 1, "fault": 1, "telemetry": 1, "onnx": 1, "resources": 1, "autoscale": 1, "capacity": 1, "balance": 1, "deploy": 1, "native": 1,
+	"wsi": 1, "chunk": 1, "disk": 1, "fault": 1, "telemetry": 1, "onnx": 1, "resources": 1, "autoscale": 1, "capacity": 1, "balance": 1, "native": 1,
 }
 
 // words are the rooms that all others may import, those of the lowest floor too.
