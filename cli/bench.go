@@ -25,7 +25,7 @@ func newBench(std Streams) *cobra.Command {
 		Args:  none,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchEngine(std), newBenchPlan(std), newBenchDetect(std), newBenchRead(std), newBenchPredict(std), newBenchFleet(std), newBenchForecast(std), newBenchLoad(std), newBenchTrain(std), newBenchTruth(std), newBenchBundle(std), newBenchBalance(std), newBenchStub(std))
+	cmd.AddCommand(newBenchEngine(std), newBenchPlan(std), newBenchDetect(std), newBenchRead(std), newBenchPredict(std), newBenchFleet(std), newBenchForecast(std), newBenchLoad(std), newBenchTrain(std), newBenchTruth(std), newBenchBundle(std), newBenchBalance(std), newBenchStub(std), newBenchSlides(std))
 	return cmd
 }
 
