@@ -40,6 +40,7 @@ func StartPeer(ctx context.Context, t Target, ready string, env []string, progra
 		return nil, fault.New(fault.Unavailable, "start %s: %w", program, err)
 	}
 	p.RSS = func() int64 { return treeRSS(p.cmd.Process.Pid) }
+	p.Memory = func() int64 { return treeMemory(p.cmd.Process.Pid) }
 	p.CPU = func() float64 { return treeCPU(p.cmd.Process.Pid) }
 	go func() {
 		defer close(p.ended)

@@ -40,6 +40,7 @@ type Target struct {
 	Address string         // host:port
 	Key     string         // API key; empty: none
 	RSS     func() int64   // resident bytes
+	Memory  func() int64   // the same, but pages that its processes share count once; nil: RSS
 	CPU     func() float64 // processor seconds so far; nil: not known
 }
 
@@ -72,6 +73,8 @@ type PredictFigures struct {
 
 	EngineCPU float64 `json:"engine_cpu_ms_per_image"` // of all cores: neighbours disturb it less than time
 	ServerCPU float64 `json:"server_cpu_ms_per_image,omitempty"`
+
+	Memory int64 `json:"memory_bytes,omitempty"` // after the load; largest of the rounds
 
 	Status     map[string]int `json:"status"` // of all rounds
 	Cached     int            `json:"cached"`
@@ -153,6 +156,7 @@ type side struct {
 	rate, ratio, p50, p90, p99, added, cpu, server []float64
 	status                                         map[string]int
 	cached                                         int
+	memory                                         int64
 }
 
 // clients measures the engine and every server in turn.
@@ -188,6 +192,7 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 			}
 			s := &sides[i]
 			s.add(f, rate)
+			s.memory = max(s.memory, t.memory())
 			s.server = append(s.server, (t.cpu()-before)*1e3/float64(max(f.Requests, 1)))
 			if clients == 1 {
 				s.added = append(s.added, f.Accepted.P50-one[len(one)-1])
@@ -202,7 +207,7 @@ func (p Predict) clients(ctx context.Context, clients int, targets []Target) ([]
 			Rate: median(s.rate), EngineRate: median(engine), Ratio: median(s.ratio),
 			P50: median(s.p50), P90: median(s.p90), P99: median(s.p99),
 			EngineCPU: median(engineCPU), ServerCPU: median(s.server),
-			EngineOne: median(one), Added: median(s.added),
+			EngineOne: median(one), Added: median(s.added), Memory: s.memory,
 			Status: s.status, Cached: s.cached, ClientCPU: median(s.cpu), Machine: machine(len(p.Bare)),
 		}
 		f.RatioLow, f.RatioHigh = spread(s.ratio)
@@ -240,6 +245,16 @@ func (t Target) cpu() float64 {
 		return 0
 	}
 	return t.CPU()
+}
+
+func (t Target) memory() int64 {
+	switch {
+	case t.Memory != nil:
+		return t.Memory()
+	case t.RSS != nil:
+		return t.RSS()
+	}
+	return 0
 }
 
 func (p Predict) runOne(ctx context.Context, _ int) error { return p.One.Again(ctx) }

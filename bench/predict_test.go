@@ -148,6 +148,9 @@ func TestItKnowsWhatItUses(t *testing.T) {
 	if used := treeCPU(os.Getpid()) - before; used < 0.02 || used > 60 {
 		t.Errorf("%v s of processor for 0.05 s of work", used)
 	}
+	if m := treeMemory(os.Getpid()); m < 1<<20 || m > 2*treeRSS(os.Getpid()) {
+		t.Errorf("memory of this process %d, by its pages %d", m, treeRSS(os.Getpid()))
+	}
 	if rss := treeRSS(os.Getpid()); rss < 1<<20 || rss < rssOf(os.Getpid())/2 {
 		t.Errorf("%d bytes resident", rss)
 	}

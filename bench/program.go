@@ -35,7 +35,7 @@ func runProgram(ctx context.Context, env []string, program string, args ...strin
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			most.Store(max(most.Load(), treePSS(cmd.Process.Pid)))
+			most.Store(max(most.Load(), treeMemory(cmd.Process.Pid)))
 			select {
 			case <-tick.C:
 			case <-ended:

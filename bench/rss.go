@@ -51,21 +51,36 @@ func treeRSS(pid int) int64 {
 	return sum
 }
 
-// treePSS adds up the resident memory of a process and its children; a page that several
-// share counts once in all (proc(5): Pss of smaps_rollup). 0 where the system does not say.
-func treePSS(pid int) int64 {
-	sum := int64(0)
+// treeMemory returns the resident memory of a process and its children: what they made
+// themselves, where a page that several share counts once, and the files (programs,
+// libraries, shared memory) of the one that has most of them. 0 where the system does not
+// say (proc(5): smaps_rollup).
+func treeMemory(pid int) int64 {
+	made, files := memoryOf(pid)
+	return made + files
+}
+
+func memoryOf(pid int) (made, files int64) {
+	var rss, anonymous int64
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "Pss:"); ok {
-			kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
-			sum += kb << 10
+		key, value, _ := strings.Cut(line, ":")
+		kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		switch key {
+		case "Rss":
+			rss = kb << 10
+		case "Anonymous":
+			anonymous = kb << 10
+		case "Pss_Anon":
+			made = kb << 10
 		}
 	}
+	files = rss - anonymous
 	for _, child := range children(pid) {
-		sum += treePSS(child)
+		more, others := memoryOf(child)
+		made, files = made+more, max(files, others)
 	}
-	return sum
+	return made, files
 }
 
 // treeCPU adds up the processor seconds of a process and its children, of those that

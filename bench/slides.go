@@ -39,7 +39,7 @@ type SlidesFigures struct {
 
 	SlideRate float64 `json:"slides_per_h"`
 	PatchRate float64 `json:"patches_per_s"`
-	Memory    int64   `json:"peak_memory_bytes"` // pages shared by its processes count once; largest of the rounds
+	Memory    int64   `json:"peak_memory_bytes"` // largest of the rounds
 	CPU       float64 `json:"cpu_ms_per_patch"`  // start and end included
 
 	Theirs         string         `json:"peer"` // versions and the setting that did most

@@ -43,6 +43,9 @@ func showPredict(w io.Writer, asJSON bool, all []bench.PredictFigures) error {
 		if f.ServerCPU > 0 {
 			fmt.Fprintf(tw, "; the server %.3f, the engine alone %.3f", f.ServerCPU, f.EngineCPU)
 		}
+		if f.Memory > 0 {
+			fmt.Fprintf(tw, "; %d MB", f.Memory>>20)
+		}
 		if f.Difference > 0 {
 			fmt.Fprintf(tw, "; score of the same picture off by %.2g", f.Difference)
 		}
