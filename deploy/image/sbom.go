@@ -61,8 +61,13 @@ func newBOM(r *Recipe, root *Root) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
+// purl names a package for every scanner (github.com/package-url/purl-spec).
+func purl(name, version string) string {
+	return "pkg:" + strings.ReplaceAll(name+"@"+version, "+", "%2B")
+}
+
 func moduleComponent(m module) cdx.Component {
-	purl := "pkg:golang/" + m.Path + "@" + m.Version
+	purl := purl("golang/"+strings.ToLower(m.Path), m.Version)
 	c := cdx.Component{BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: m.Path, Version: m.Version, PackageURL: purl}
 	var found cdx.Licenses
 	for _, l := range m.Licences {
@@ -81,7 +86,7 @@ func moduleComponent(m module) cdx.Component {
 }
 
 func debComponent(p *deb) cdx.Component {
-	purl := "pkg:deb/debian/" + p.Name + "@" + strings.ReplaceAll(p.Version, "+", "%2B") + "?arch=" + p.Arch
+	purl := purl("deb/debian/"+p.Name, p.Version) + "?arch=" + p.Arch
 	return cdx.Component{
 		BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: p.Name, Version: p.Version, PackageURL: purl,
 		// Most have several; the file says which is of what.
@@ -90,7 +95,7 @@ func debComponent(p *deb) cdx.Component {
 }
 
 func npmComponent(p npm, member, sum string) cdx.Component {
-	purl := "pkg:npm/" + p.Name + "@" + p.Version
+	purl := purl("npm/"+p.Name, p.Version)
 	c := cdx.Component{
 		BOMRef: purl, Type: cdx.ComponentTypeLibrary, Name: p.Name, Version: p.Version, PackageURL: purl,
 		Licenses: &cdx.Licenses{{License: &cdx.License{ID: npmLicences[p.Name]}}},

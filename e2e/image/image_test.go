@@ -185,7 +185,7 @@ func (b *built) lists(t *testing.T, root string) {
 		t.Fatal(err)
 	}
 	for _, m := range program.Deps {
-		if !named["pkg:golang/"+m.Path+"@"+m.Version] {
+		if !named["pkg:golang/"+strings.ToLower(m.Path)+"@"+strings.ReplaceAll(m.Version, "+", "%2B")] {
 			t.Errorf("%s %s is in the program, not in the list", m.Path, m.Version)
 		}
 	}
@@ -204,7 +204,7 @@ func (b *built) lists(t *testing.T, root string) {
 		}
 		pkg, _, _ := strings.Cut(string(owner), ":")
 		if !slices.ContainsFunc(list.Components, func(c struct{ Purl string }) bool {
-			return strings.HasPrefix(c.Purl, "pkg:deb/debian/"+pkg+"@")
+			return strings.HasPrefix(c.Purl, "pkg:deb/debian/"+strings.ReplaceAll(pkg, "+", "%2B")+"@")
 		}) {
 			t.Errorf("%s is of %s, which is not in the list", path, pkg)
 		}
