@@ -26,7 +26,7 @@
 # make e2e-balance  bcc balance in front of three servers: one slow, one killed, all restarted (three minutes)
 # make e2e-upgrade  this build and the one before it on each other's queues and stores, one after the other and side by side (two minutes)
 # make e2e-kube  the kube target and its manifests against a real API server on this machine (builds it once: 20 minutes, 4 GB of Go's cache)
-# make e2e-image  the image built twice from two clones, then bcc in it as a container runs it, without Docker (ten minutes, root)
+# make e2e-image  the image built twice from two clones, then bcc in it as a container runs it, without Docker (three minutes, root)
 # make e2e-fresh  the README's two commands on a bare Debian in a folder, then without a network (half an hour, root, debootstrap)
 # make e2e-clients  drive bcc serve with curl and with npm's readers of its description (node)
 # make powertest  pull the plug at many more moments, and take each sync out of the source to see that a test fails (5 minutes, root)

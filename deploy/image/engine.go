@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bcc/fault"
@@ -55,7 +56,7 @@ func (r *Recipe) engine(ctx context.Context, source string) ([]part, error) {
 	if r.Platform != "amd64" {
 		return nil, fault.New(fault.Unsupported, "--variant %s: ONNX Runtime's CUDA provider is published for amd64 only", CUDA)
 	}
-	parts := gpuParts
+	parts := slices.Clone(gpuParts)
 	for i := range parts {
 		p := &parts[i]
 		folder := filepath.Join(source, ".deps", "onnxruntime-gpu")

@@ -115,6 +115,10 @@ func (root *Root) system(ctx context.Context, r *Recipe, program string, folders
 		file{path: "etc/nsswitch.conf", mode: 0o644, body: []byte(nsswitch)},
 	)
 
+	if r.Variant == CUDA { // to mount them at, where they are not in it
+		add(file{path: cudaFolder[1:], mode: 0o755, dir: true})
+	}
+
 	packages := &debs{ctx: ctx, known: map[string]*deb{}}
 	for _, l := range libraries {
 		if inside(l.path, folders) {

@@ -2,7 +2,7 @@
 
 // Package image builds the container image twice, from two clones, and runs what is in
 // it as a container engine would, without one: nothing of this machine is within reach.
-// make e2e-image, ten minutes, root.
+// make e2e-image, three minutes, root.
 package image
 
 import (
