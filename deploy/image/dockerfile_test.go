@@ -72,10 +72,7 @@ func readDockerfile(t *testing.T, path string) map[string]v1.Config {
 		c := stages[name]
 		switch word := strings.ToUpper(line.Value); word {
 		case "FROM":
-			if len(words) < 3 { // the last: one of those above
-				continue
-			}
-			name = words[2]
+			name = words[2] // FROM base AS name
 			base := stages[words[0]] // nothing, for those that are not of this file
 			c = *base.DeepCopy()
 		case "ARG", "RUN", "COPY":
@@ -109,7 +106,10 @@ func readDockerfile(t *testing.T, path string) map[string]v1.Config {
 		}
 		stages[name] = c
 	}
-	if got := slices.Sorted(maps.Keys(stages)); !slices.Equal(got, []string{"", "build", CPU, CUDA}) {
+	if name != CPU {
+		t.Errorf("%s makes %s where nothing is asked for", path, name)
+	}
+	if got := slices.Sorted(maps.Keys(stages)); !slices.Equal(got, []string{"", CPU, CUDA, "files", "files-cuda", "settings", "source"}) {
 		t.Errorf("%s has the stages %q", path, got)
 	}
 	return stages
