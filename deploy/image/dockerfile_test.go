@@ -72,7 +72,7 @@ func readDockerfile(t *testing.T, path string) map[string]v1.Config {
 		c := stages[name]
 		switch word := strings.ToUpper(line.Value); word {
 		case "FROM":
-			name = words[2] // FROM base AS name
+			name = words[2]          // FROM base AS name
 			base := stages[words[0]] // nothing, for those that are not of this file
 			c = *base.DeepCopy()
 		case "ARG", "RUN", "COPY":
