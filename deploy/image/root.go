@@ -83,21 +83,20 @@ func (root *Root) system(ctx context.Context, r *Recipe, program string, folders
 	for _, p := range root.Parts {
 		files = append(files, p.path)
 	}
+	later, err := nvidia(folders)
+	if err != nil {
+		return err
+	}
+	for _, l := range later {
+		files = append(files, l.path)
+	}
 	libraries, missing, interpreter, err := needs(files, folders, triplet)
 	if err != nil {
 		return err
 	}
-	for _, name := range missing {
-		switch {
-		case name == "libcuda.so.1": // the driver's, which NVIDIA's container runtime brings
-		case r.Variant == CUDA && len(folders) == 0:
-			root.Missing = append(root.Missing, name)
-		default:
-			return fault.Hint(fault.New(fault.NotFound, "a library that the image needs is nowhere: %s", name), "make setup; --cuda names where NVIDIA's lie")
-		}
-	}
-	if r.Variant == CUDA && len(folders) == 0 {
-		root.Missing = append(root.Missing, "libcudnn.so.9") // loaded by the provider when it starts
+	libraries = append(libraries, later...)
+	if root.Missing, err = absent(r, missing, folders); err != nil {
+		return err
 	}
 
 	add := func(f ...file) { root.System = append(root.System, f...) }
