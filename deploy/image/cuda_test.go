@@ -78,6 +78,9 @@ func TestNVIDIAsLibraries(t *testing.T) {
 			t.Errorf("%s is not among %q", want, got)
 		}
 	}
+	if len(whole.NVIDIA) < 4 {
+		t.Errorf("to be listed: %v", whole.NVIDIA)
+	}
 	if len(whole.Missing) > 0 {
 		t.Errorf("still missing: %q", whole.Missing)
 	}

@@ -76,19 +76,28 @@ func (r *Recipe) engine(ctx context.Context, source string) ([]part, error) {
 
 // check says whether the library is the one that was published.
 func (p *part) check() error {
-	f, err := os.Open(p.path)
+	got, err := digestOf(p.path)
 	if err != nil {
 		return fault.Hint(fault.New(fault.NotFound, "%w", err), "make setup")
+	}
+	if got != p.SHA256 {
+		return fault.Hint(fault.New(fault.Corrupt, "%s has SHA-256 %s, want %s", p.path, got, p.SHA256), "remove it, and make setup")
+	}
+	return nil
+}
+
+// digestOf returns a file's SHA-256.
+func digestOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
 	}
 	defer f.Close()
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return fault.New(fault.Unavailable, "%s: %w", p.path, err)
+		return "", err
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != p.SHA256 {
-		return fault.Hint(fault.New(fault.Corrupt, "%s has SHA-256 %s, want %s", p.path, got, p.SHA256), "remove it, and make setup")
-	}
-	return nil
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // fetch takes the library out of npm's package.

@@ -10,9 +10,9 @@
 // Out: the image, its software bill of materials (SBOM), its digest. The same commit on
 // a machine with the same packages and the same Go gives the same digest.
 //
-// recipe.go says what an image is; root.go, with elf.go and debian.go, which files are in
-// it; sbom.go what they are made of; layer.go and oci.go write. It runs nothing of the
-// image and trusts nothing that the packages' own checksums do not confirm.
+// recipe.go says what an image is; root.go, with elf.go, debian.go and cuda.go, which
+// files are in it; sbom.go what they are made of; layer.go and oci.go write. It runs
+// nothing of the image and trusts nothing that the packages' own checksums do not confirm.
 package main
 
 import (

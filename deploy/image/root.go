@@ -34,7 +34,8 @@ type Root struct {
 	Parts   []part
 	Build   *buildinfo.BuildInfo
 	Modules []module
-	Missing []string // libraries of NVIDIA's that are to be mounted
+	NVIDIA  []library // out of folders
+	Missing []string  // of NVIDIA's, to be mounted
 }
 
 const (
@@ -121,6 +122,7 @@ func (root *Root) system(ctx context.Context, r *Recipe, program string, folders
 	packages := &debs{ctx: ctx, known: map[string]*deb{}}
 	for _, l := range libraries {
 		if inside(l.path, folders) {
+			root.NVIDIA = append(root.NVIDIA, l)
 			add(file{path: path.Join(strings.TrimPrefix(cudaFolder, "/"), l.name), mode: 0o755, from: l.path})
 			continue
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -38,6 +39,17 @@ func newBOM(r *Recipe, root *Root) ([]byte, error) {
 	}
 	for _, p := range r.Setup.Page {
 		all = append(all, npmComponent(p, "", ""))
+	}
+	for _, l := range root.NVIDIA {
+		sum, err := digestOf(l.path)
+		if err != nil {
+			return nil, fault.New(fault.NotFound, "%w", err)
+		}
+		all = append(all, cdx.Component{
+			BOMRef: "nvidia/" + l.name, Type: cdx.ComponentTypeLibrary, Name: l.name,
+			Hashes:     &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: sum}},
+			Properties: properties("file", filepath.Base(l.path)), // which says its version
+		})
 	}
 	shipped, err := modelComponents()
 	if err != nil {

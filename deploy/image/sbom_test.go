@@ -23,9 +23,10 @@ func TestTheListOfPartsIsCycloneDX(t *testing.T) {
 			{Path: "example.org/a", Version: "v1.2.3", Sum: "h1:abc=", Licences: []licence{{"LICENSE", []byte("Permission is hereby granted, free of charge, to any")}}},
 			{Path: "std", Version: "1.26"},
 		},
-		Debs:  []*deb{{Name: "libstdc++6", Version: "12.2.0-14+deb12u1", Arch: "amd64", Source: "gcc-12"}},
-		Parts: []part{{npm: npm{"onnxruntime-node", "1.30.0"}, Member: "package/lib.so", SHA256: strings.Repeat("0a", 32)}},
-		Build: &buildinfo.BuildInfo{},
+		Debs:   []*deb{{Name: "libstdc++6", Version: "12.2.0-14+deb12u1", Arch: "amd64", Source: "gcc-12"}},
+		Parts:  []part{{npm: npm{"onnxruntime-node", "1.30.0"}, Member: "package/lib.so", SHA256: strings.Repeat("0a", 32)}},
+		Build:  &buildinfo.BuildInfo{},
+		NVIDIA: []library{{cuDNN, "sbom_test.go"}},
 	}
 	text, err := newBOM(r, root)
 	if err != nil {
@@ -54,7 +55,7 @@ func TestTheListOfPartsIsCycloneDX(t *testing.T) {
 		"pkg:golang/example.org/a@v1.2.3", "pkg:golang/std@1.26",
 		"pkg:deb/debian/libstdc%2B%2B6@12.2.0-14%2Bdeb12u1?arch=amd64",
 		"pkg:npm/onnxruntime-node@1.30.0#package/lib.so", "pkg:npm/uplot@" + pageVersion(r, "uplot"),
-		"model/bcc-demo", "model/bcc-baseline",
+		"model/bcc-demo", "model/bcc-baseline", "nvidia/" + cuDNN,
 	} {
 		if !slices.Contains(got, want) {
 			t.Errorf("%s is not in %q", want, got)
