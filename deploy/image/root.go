@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"bcc/fault"
@@ -32,7 +33,6 @@ type Root struct {
 
 	Debs    []*deb
 	Parts   []part
-	Build   *buildinfo.BuildInfo
 	Modules []module
 	NVIDIA  []library // out of folders
 	Missing []string  // of NVIDIA's, to be mounted
@@ -57,11 +57,11 @@ func NewRoot(ctx context.Context, r *Recipe, source, program string, parts []par
 	}
 	root.Engine = append(root.Engine, file{path: "usr/share/doc/onnxruntime/copyright", mode: 0o644, body: engineLicence})
 
-	var err error
-	if root.Build, err = buildinfo.ReadFile(program); err != nil {
+	built, err := buildinfo.ReadFile(program)
+	if err != nil {
 		return nil, fault.New(fault.Invalid, "what %s was built of: %w", program, err)
 	}
-	if root.Modules, err = modules(ctx, source, root.Build); err != nil {
+	if root.Modules, err = modules(ctx, source, built); err != nil {
 		return nil, err
 	}
 	root.Program = append(root.Program, file{path: programPath, mode: 0o755, from: program})
@@ -95,7 +95,7 @@ func (root *Root) system(ctx context.Context, r *Recipe, program string, folders
 	if err != nil {
 		return err
 	}
-	libraries = append(libraries, later...)
+	libraries = append(libraries, slices.DeleteFunc(later, func(l library) bool { return slices.Contains(libraries, l) })...)
 	if root.Missing, err = absent(r, missing, folders); err != nil {
 		return err
 	}
