@@ -28,6 +28,9 @@ func nvidia(folders []string) ([]library, error) {
 				return nil, fault.New(fault.Invalid, "--cuda %s: %w", folder, err)
 			}
 			for _, at := range found {
+				if slices.ContainsFunc(all, func(l library) bool { return l.name == path.Base(at) }) {
+					continue // the first folder's counts
+				}
 				real, err := filepath.EvalSymlinks(at)
 				if err != nil {
 					return nil, fault.New(fault.NotFound, "--cuda: %w", err)
