@@ -120,7 +120,7 @@ func (c *conductor) offer(ctx context.Context) {
 	c.dry = false
 	for _, i := range out {
 		c.shards[i].offers++
-		c.shards[i].since, c.shards[i].asked = now, now
+		c.shards[i].since = now // asked stays: who makes it here after all looks first whether it is there
 	}
 	c.mu.Unlock()
 }
