@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -196,8 +197,8 @@ func TestTheSameKeySubmitsOnce(t *testing.T) {
 
 // event is one server-sent event.
 type event struct {
-	name string
-	data map[string]any
+	name, id string
+	data     map[string]any
 }
 
 // follow reads a stream to its end, and what comments it held.
@@ -215,7 +216,7 @@ func (s *site) follow(t *testing.T, id string, header ...string) (events []event
 	if res.StatusCode != 200 || !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		t.Fatalf("%d %s", res.StatusCode, res.Header.Get("Content-Type"))
 	}
-	var name string
+	var name, eventID string
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
@@ -224,9 +225,11 @@ func (s *site) follow(t *testing.T, id string, header ...string) (events []event
 		case strings.HasPrefix(line, ":"):
 			comments = append(comments, line)
 		case strings.HasPrefix(line, "event: "):
-			name = line[7:]
+			name, eventID = line[7:], ""
+		case strings.HasPrefix(line, "id: "):
+			eventID = line[4:]
 		case strings.HasPrefix(line, "data: "):
-			e := event{name: name}
+			e := event{name: name, id: eventID}
 			if err := json.Unmarshal([]byte(line[6:]), &e.data); err != nil {
 				t.Fatal(err)
 			}
@@ -269,6 +272,55 @@ func TestAStreamTellsEachEndOnceAndEnds(t *testing.T) {
 	failed := s.get(t, "/slides/"+id+"-2").wants(t, 200).json(t)["error"].(map[string]any)
 	if failed["code"] != 400. || failed["message"] == "" || failed["details"] == "" {
 		t.Errorf("why it failed: %v", failed)
+	}
+}
+
+func TestAStreamGoesOnWhereAnotherBrokeOff(t *testing.T) {
+	t.Parallel()
+	s := newServer(t)
+	sha := upload(t, s, slidePicture(t))
+	one := `{"upload":"` + sha + `","mpp_um":4}`
+	id := s.post(t, "/cohorts", "application/json", `{"slides":[`+strings.Repeat(one+",", 4)+one+`]}`).wants(t, 201).json(t)["id"].(string)
+	ends := func(events []event) (out []event) {
+		for _, e := range events {
+			if e.name == "slide" {
+				out = append(out, e)
+			} else if e.id != "" {
+				t.Errorf("%s has the id %q", e.name, e.id)
+			}
+		}
+		return out
+	}
+	all, _ := s.follow(t, id) // in whichever order they end
+	first := ends(all)
+	if len(first) != 5 || first[4].id != "5" {
+		t.Fatalf("%d ends, the last with the id %q: want 5 and the id 5", len(first), first[len(first)-1].id)
+	}
+	// Wherever it breaks off, what another server tells from there on is the rest.
+	for i, last := range first {
+		told := map[any]bool{}
+		for _, e := range first[:i+1] {
+			told[e.data["id"]] = true
+		}
+		other := newServer(t)
+		again, _ := other.follow(t, id, "Last-Event-ID", last.id)
+		if again[0].name != "cohort" || again[len(again)-1].name != "end" {
+			t.Errorf("after %d: from %s to %s", i+1, again[0].name, again[len(again)-1].name)
+		}
+		for _, e := range ends(again) {
+			told[e.data["id"]] = true
+		}
+		if len(told) != 5 {
+			t.Errorf("broken off after %d ends: %d told in all", i+1, len(told))
+		}
+		if n, _ := strconv.Atoi(last.id); len(ends(again)) != 5-n {
+			t.Errorf("from %s on %d ends are told", last.id, len(ends(again)))
+		}
+	}
+	for _, wrong := range []string{"", "-3", "x", "1e3", "99999999999999999999"} {
+		if again, _ := s.follow(t, id, "Last-Event-ID", wrong); len(ends(again)) != 5 {
+			t.Errorf("Last-Event-ID %q: %d ends", wrong, len(ends(again)))
+		}
 	}
 }
 

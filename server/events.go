@@ -3,6 +3,8 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"bcc/cohort"
@@ -10,8 +12,9 @@ import (
 
 // events answers GET /cohorts/{id}/events: what happens to a cohort, as server-sent
 // events. Each stream tells of every slide's end once, those before it began
-// included, and closes with the event end; one that is cut off before can be opened
-// anew.
+// included, and closes with the event end. One that is cut off before can be opened
+// anew, here or at another server of the ledger: with the last id that came as
+// Last-Event-ID it begins where the other was, and leaves out no end.
 func (s *Server) events(c *call) error {
 	id, err := c.cohortID()
 	if err != nil {
@@ -33,19 +36,31 @@ func (s *Server) events(c *call) error {
 		writer{c}.WriteHeader(http.StatusOK)
 		return nil
 	}
-	t := &stream{c: c, id: id, w: writer{c}}
+	t := &stream{c: c, id: id, w: writer{c}, next: lastEvent(c.Request)}
 	if err := t.run(happens); err != nil {
 		return nil // the client went away, or is too slow: nobody is there to be told
 	}
 	return nil
 }
 
-// stream writes one client's events.
+// lastEvent reads the id of the last event that a client has; 0: none. Ids of others
+// are none, as the standard has it that a client sends back what it was given.
+func lastEvent(r *http.Request) int {
+	n, err := strconv.Atoi(r.Header.Get("Last-Event-ID"))
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
+}
+
+// stream writes one client's events. The id of an event is next: it holds of every
+// server, needs nothing kept, and an end is told twice rather than never.
 type stream struct {
 	c    *call
 	id   string
 	w    writer
-	told []bool // by index: the slide's end
+	next int          // the ends of all slides before this index are told
+	told map[int]bool // by index, from next on: the slide's end
 }
 
 func (t *stream) run(happens <-chan cohort.Event) error {
@@ -98,7 +113,7 @@ type progressJSON struct {
 
 // catchUp tells the ends that single events left out.
 func (t *stream) catchUp(slides int) error {
-	for at := 0; at < slides; {
+	for at := t.next; at < slides; {
 		page, err := t.c.s.cfg.Ledger.Slides(t.c.Context(), t.id, at, defaultPage)
 		if err != nil {
 			return err
@@ -119,14 +134,16 @@ func (t *stream) catchUp(slides int) error {
 }
 
 func (t *stream) slide(st cohort.Status) error {
-	for len(t.told) <= st.Index {
-		t.told = append(t.told, make([]bool, st.Index+1-len(t.told))...)
-	}
-	if t.told[st.Index] {
+	if st.Index < t.next || t.told[st.Index] {
 		return nil
 	}
-	t.told[st.Index] = true
-	return t.event("slide", newSlide(st))
+	if t.told == nil {
+		t.told = map[int]bool{}
+	}
+	for t.told[st.Index] = true; t.told[t.next]; t.next++ {
+		delete(t.told, t.next)
+	}
+	return t.event("slide", newSlide(st), "id: "+strconv.Itoa(t.next)+"\n")
 }
 
 // end says that nothing comes any more, where that is so.
@@ -138,15 +155,12 @@ func (t *stream) end() error {
 	return t.event("end", newCohort(sum))
 }
 
-func (t *stream) event(name string, v any) error {
+func (t *stream) event(name string, v any, lines ...string) error {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	b := make([]byte, 0, len(data)+32)
-	b = append(append(append(b, "event: "...), name...), "\ndata: "...)
-	b = append(append(b, data...), "\n\n"...)
-	return t.raw(string(b))
+	return t.raw("event: " + name + "\n" + strings.Join(lines, "") + "data: " + string(data) + "\n\n")
 }
 
 func (t *stream) raw(s string) error {
