@@ -261,7 +261,7 @@ func TestFailuresAreFigures(t *testing.T) {
 	if err != nil || f.Status["timeout"] != f.Sent || f.Sent == 0 {
 		t.Errorf("of a server that is too slow: %+v, %v", f, err)
 	}
-	l.Address = "127.0.0.1:1"
+	l.Address, l.TimeoutS = "127.0.0.1:1", 10
 	f, err = l.Run(t.Context())
 	if err != nil || f.Rate != 0 || f.Status["connection refused"] != f.Sent || f.Sent == 0 {
 		t.Errorf("without a server: %+v, %v", f, err)
