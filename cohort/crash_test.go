@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -127,10 +128,14 @@ func (b *broken) Put(ctx context.Context, jobs ...queue.Job) error {
 type counting struct {
 	cohort.Queue
 	puts, looks atomic.Int64 // calls
+	of          atomic.Value // a cohort's id: puts of its jobs alone count
 }
 
 func (c *counting) Put(ctx context.Context, jobs ...queue.Job) error {
-	c.puts.Add(1)
+	of, _ := c.of.Load().(string)
+	if slices.ContainsFunc(jobs, func(j queue.Job) bool { return strings.HasPrefix(j.ID, of) }) {
+		c.puts.Add(1)
+	}
 	return c.Queue.Put(ctx, jobs...)
 }
 
