@@ -1,14 +1,31 @@
-// Package client asks a bcc server over HTTP: it sends slides, submits cohorts, follows
-// them, cancels them and has them tried again.
+// Package client asks a bcc server over HTTP. It sends slides, submits cohorts of them,
+// follows these while they are worked on, fetches results, cancels, and has slides tried
+// again; bcc submit, status, cancel, retry and autoscale are made of it.
 //
-// In: files and orders. Out: what the server says, and errors of fault's kinds. A
-// server that is away or busy is asked again, with a word each time to Config.Note,
-// and given up after Config.Patience. It logs nothing; no word to Note names a file.
+//	cfg := client.DefaultConfig()
+//	cfg.Server, cfg.Key = "https://bcc.example.org", key
+//	c, err := client.New(cfg)
+//	…
+//	slide, err := c.Upload(ctx, "slide.tif", false) // sent once, however often it is asked for
+//	made, err := c.Submit(ctx, client.Order{Slides: []client.OrderSlide{{Upload: slide.SHA256}}})
+//	last, err := c.Follow(ctx, made.ID, func(e client.Event) error { … })
+//	n, err := c.File(ctx, made.ID+"-0", client.ResultFile, w)
+//
+// A server that is away or busy is asked again: after as long as it says (Retry-After)
+// or ever longer, each time a little at random, until Config.Patience or Config.Busy
+// ends, with a word each time to Config.Note. That is safe for everything here: slides
+// are known by their digests, a cohort is submitted under an Idempotency-Key, the rest
+// reads or says how something shall be. Every call ends with its context.
+//
+// Errors are of fault's kinds, with the server's words and what to do (fault.HintOf). It
+// logs nothing; no word to Note names a file.
 //
 //	client.go   one request, and what its answer means
 //	retry.go    when it is sent again
 //	words.go    what the server says
-//	cohorts.go  submit, look, cancel, retry; upload.go slides; follow.go what happens
+//	predict.go  one picture, answered at once
+//	cohorts.go  submit, look, cancel, retry; follow.go what happens; files.go results
+//	upload.go   slides out of files; body.go out of whatever can be read
 //	fleet.go    what is to be done by when and who is there; what is wanted
 package client
 
@@ -33,6 +50,8 @@ type Client struct {
 	cfg  Config
 	base *url.URL
 	http *http.Client
+
+	waits waits
 }
 
 // New returns a client; nothing is asked yet.
@@ -51,7 +70,7 @@ func New(cfg Config) (*Client, error) {
 	t.DialContext = (&net.Dialer{Timeout: cfg.Dial}).DialContext
 	t.ResponseHeaderTimeout = cfg.Answer
 	t.MaxIdleConnsPerHost = 16
-	return &Client{cfg: cfg, base: base, http: &http.Client{
+	return &Client{cfg: cfg, base: base, waits: usual, http: &http.Client{
 		Transport: t,
 		// A key goes to the server that was named and to no other.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -81,7 +100,7 @@ type request struct {
 	query        url.Values
 	kind         string // of the body
 	body         func() (io.ReadCloser, error)
-	bytes        int64 // of the body; 0: there is none
+	bytes        int64 // of the body; 0: there is none; -1: not known
 	header       [][2]string
 }
 
@@ -104,25 +123,27 @@ const bodyAsked = 256 << 10
 
 // ask sends r until there is an answer, and reads that into v.
 func (c *Client) ask(ctx context.Context, r request, v any) error {
-	return c.again(ctx, func() error {
-		res, stop, err := c.send(ctx, r)
-		if err != nil {
-			return err
-		}
-		defer stop()
-		defer res.Body.Close()
-		if v == nil {
-			return nil
-		}
-		data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
-		if err != nil {
-			return &away{err: err}
-		}
-		if err := json.Unmarshal(data, v); err != nil {
-			return c.stranger("its answer is not JSON")
-		}
+	return c.again(ctx, func() error { return c.askOnce(ctx, r, v) })
+}
+
+func (c *Client) askOnce(ctx context.Context, r request, v any) error {
+	res, stop, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	defer res.Body.Close()
+	if v == nil {
 		return nil
-	})
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	if err != nil {
+		return &away{err: err}
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return c.stranger("its answer is not JSON")
+	}
+	return nil
 }
 
 // send sends r once. What is no success is an error. stop ends what watches over the
@@ -141,13 +162,15 @@ func (c *Client) send(ctx context.Context, r request) (res *http.Response, stop 
 		return nil, nil, fault.New(fault.Invalid, "%w", err)
 	}
 	if r.body != nil {
-		body, err := r.body()
+		b, err := r.body()
 		if err != nil {
 			return nil, nil, err
 		}
-		q.Body, q.ContentLength = newMoving(body, c.cfg.Silence, func() { cut(errStalled) }), r.bytes
+		body := newMoving(b, c.cfg.Silence, func() { cut(errStalled) })
+		q.Body, q.ContentLength = body, r.bytes
+		context.AfterFunc(ctx, func() { body.Close() }) // a body that hangs does not hold the request up
 		q.Header.Set("Content-Type", r.kind)
-		if r.bytes > bodyAsked {
+		if r.bytes > bodyAsked || r.bytes < 0 {
 			q.Header.Set("Expect", "100-continue") // who says no says so before a slide is sent in vain
 		}
 	}

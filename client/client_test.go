@@ -39,7 +39,7 @@ func (n *notes) all() []string {
 	return slices.Clone(n.lines)
 }
 
-// to returns a client of a server, which waits for tenths of seconds rather than minutes.
+// to returns a client of a server, which waits for hundredths of seconds.
 func to(t *testing.T, server string, change ...func(*client.Config)) (*client.Client, *notes) {
 	t.Helper()
 	n := &notes{}
@@ -52,6 +52,7 @@ func to(t *testing.T, server string, change ...func(*client.Config)) (*client.Cl
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.Brisk()
 	t.Cleanup(func() { c.Close() })
 	return c, n
 }
@@ -122,7 +123,7 @@ func TestItAsksAgainUntilTheServerIsThere(t *testing.T) {
 		t.Errorf("sent under the keys %q, want one and the same", k)
 	}
 	lines := said.all()
-	for i, want := range []string{"does not answer: connection refused; trying again in ", "cannot do it now: the server is shutting down; trying again in 1s", "does not answer: the connection broke off; trying again in "} {
+	for i, want := range []string{"does not answer: connection refused; trying again in ", "cannot do it now: the server is shutting down; trying again in ", "does not answer: the connection broke off; trying again in "} {
 		if i >= len(lines) || !strings.Contains(lines[i], addr) || !strings.Contains(lines[i], want) || strings.Contains(lines[i], "secret") {
 			t.Errorf("says %q, want %q in line %d", lines, want, i+1)
 		}
@@ -136,10 +137,11 @@ func TestItGivesUpWhenPatienceEnds(t *testing.T) {
 	if fault.Of(err) != fault.Unavailable || !strings.Contains(err.Error(), "the server at 127.0.0.1:1 does not answer: connection refused") || !strings.Contains(fault.HintOf(err), "bcc serve") {
 		t.Errorf("error %v with hint %q", err, fault.HintOf(err))
 	}
-	if len(said.all()) != 1 {
-		t.Errorf("it waits and says %q", said.all())
+	waits := len(said.all())
+	if waits == 0 {
+		t.Error("it waits and says nothing")
 	}
-	if err := c.Once().Health(t.Context()); fault.Of(err) != fault.Unavailable || len(said.all()) != 1 {
+	if err := c.Once().Health(t.Context()); fault.Of(err) != fault.Unavailable || len(said.all()) != waits {
 		t.Errorf("once: %v after %q", err, said.all())
 	}
 	c, said = to(t, "http://127.0.0.1:1", func(c *client.Config) { c.Patience = 0 })
@@ -165,7 +167,7 @@ func TestABusyServerIsBelieved(t *testing.T) {
 	if _, err := c.Cohorts(t.Context()); err != nil || time.Since(begun) < time.Second {
 		t.Errorf("%v after %v", err, time.Since(begun))
 	}
-	if lines := said.all(); len(lines) != 1 || !strings.Contains(lines[0], "says to come later: 20000 slides wait already; trying again in 1s") {
+	if lines := said.all(); len(lines) != 1 || !strings.Contains(lines[0], "says to come later: 20000 slides wait already; trying again in ") {
 		t.Errorf("says %q", lines)
 	}
 	n.Store(0)

@@ -11,17 +11,18 @@ import (
 const maxEvent = 4 << 20
 
 // readEvents hands each server-sent event to f (WHATWG HTML, 9.2), until the stream
-// ends or f fails. Comments, the server's heartbeats, are passed over.
-func readEvents(r io.Reader, f func(name string, data []byte) error) error {
+// ends or f fails. id is the last one that came, of this event or of one before.
+// Comments, the server's heartbeats, are passed over.
+func readEvents(r io.Reader, f func(name, id string, data []byte) error) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxEvent)
-	name := "message"
+	name, id := "message", ""
 	var data []byte
 	for lines.Scan() {
 		line := lines.Bytes()
 		if len(line) == 0 {
 			if len(data) > 0 {
-				if err := f(name, bytes.TrimSuffix(data, []byte("\n"))); err != nil {
+				if err := f(name, id, bytes.TrimSuffix(data, []byte("\n"))); err != nil {
 					return err
 				}
 			}
@@ -33,6 +34,8 @@ func readEvents(r io.Reader, f func(name string, data []byte) error) error {
 		switch field {
 		case "event":
 			name = value
+		case "id":
+			id = value
 		case "data":
 			data = append(append(data, value...), '\n')
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"net/url"
 	"strconv"
 	"strings"
@@ -18,22 +19,18 @@ type Event struct {
 	Slide  *Slide  // has come to its end; once a slide
 }
 
-// How often is looked where no stream can be had, and when one is tried again.
-const (
-	pollEvery   = 2 * time.Second
-	streamAgain = time.Minute
-)
-
 // Follow tells of a cohort until it is over, and returns it as it stands then: of the
 // cohort as it changes, and of each slide's end once, those before it began included.
-// It listens to the server's events; a stream that breaks off is opened anew, and
-// where none can be had (a proxy that keeps events back, too many streams) the cohort
-// is looked at every few seconds. An error of tell ends it.
+// It listens to the server's events. A stream that breaks off is opened anew with the
+// last event's id (Last-Event-ID), at whichever server of the queue answers, and goes on
+// where it was; what comes twice all the same is told once. Where no stream can be had
+// (a proxy that keeps events back, too many streams) the cohort is looked at every few
+// seconds. An error of tell ends it.
 func (c *Client) Follow(ctx context.Context, id string, tell func(Event) error) (Cohort, error) {
 	f := &following{c: c, id: id, tell: tell}
 	var tried time.Time // a stream that said nothing
 	for {
-		if time.Since(tried) > streamAgain {
+		if time.Since(tried) > c.waits.stream {
 			heard, err := f.listen(ctx)
 			if f.over || err != nil {
 				return f.last, err
@@ -45,7 +42,7 @@ func (c *Client) Follow(ctx context.Context, id string, tell func(Event) error) 
 			return f.last, err
 		}
 		select {
-		case <-time.After(pollEvery / 2):
+		case <-time.After(c.waits.poll/4 + rand.N(c.waits.poll/2)): // the streams of a server that goes end in one moment
 		case <-ctx.Done():
 			return f.last, context.Cause(ctx)
 		}
@@ -60,6 +57,7 @@ type following struct {
 	last  Cohort
 	told  []bool // by index: the slide's end
 	ended int    // slides with an end, when they were looked at last
+	event string // id of the last event
 	over  bool
 }
 
@@ -71,6 +69,9 @@ func (e tellError) Unwrap() error { return e.error }
 // listen reads one stream to its end. heard says whether anything came.
 func (f *following) listen(ctx context.Context) (heard bool, err error) {
 	r := request{method: "GET", path: "/cohorts/" + url.PathEscape(f.id) + "/events", header: [][2]string{{"Accept", "text/event-stream"}}}
+	if f.event != "" {
+		r.header = append(r.header, [2]string{"Last-Event-ID", f.event})
+	}
 	err = f.c.again(ctx, func() error {
 		ctx, cut := context.WithCancelCause(ctx)
 		defer cut(nil)
@@ -87,9 +88,13 @@ func (f *following) listen(ctx context.Context) (heard bool, err error) {
 		if !strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 			return f.c.stranger("its events are none")
 		}
-		err = readEvents(body, func(name string, data []byte) error {
+		err = readEvents(body, func(name, id string, data []byte) error {
 			heard = true
-			return f.take(name, data)
+			err := f.take(name, data)
+			if err == nil && id != "" {
+				f.event = id
+			}
+			return err
 		})
 		if e, ok := errors.AsType[tellError](err); ok {
 			return e.error

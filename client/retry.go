@@ -26,19 +26,37 @@ type away struct {
 func (e *away) Error() string { return e.err.Error() }
 func (e *away) Unwrap() error { return e.err }
 
-// Waits between tries when the server does not say how long: doubled each time.
+// waits says how long is waited. Between tries it is drawn from 0 to a time that doubles
+// each time, so that the clients of a server that was away do not come back in one moment.
+type waits struct {
+	first, most time.Duration // between tries
+	poll        time.Duration // between looks where no stream can be had
+	stream      time.Duration // until a stream is tried again
+}
+
+var usual = waits{first: time.Second, most: 10 * time.Second, poll: 2 * time.Second, stream: time.Minute}
+
 const (
-	firstWait = 500 * time.Millisecond
-	mostWait  = 10 * time.Second
+	leastWait = 50 * time.Millisecond
 	mostAfter = time.Hour // that a server is believed
 )
+
+// pause draws how long is waited. Where the server says how long (after), it is that and
+// up to a quarter more: whoever was sent away with all others comes back apart from them.
+func (w waits) pause(wait, after time.Duration) time.Duration {
+	if after > 0 {
+		after = min(after, mostAfter)
+		return after + rand.N(max(after/4, w.first))
+	}
+	return leastWait + rand.N(wait)
+}
 
 // again calls try until it succeeds or fails for good. Two kinds of failure are
 // borne, each for its own time since it was first met: an answer between them does
 // not come, so they are never mixed for long.
 func (c *Client) again(ctx context.Context, try func() error) error {
 	var since [2]time.Time // away, busy
-	wait := firstWait
+	wait := c.waits.first
 	for {
 		err := try()
 		e, passes := errors.AsType[*away](err)
@@ -59,22 +77,18 @@ func (c *Client) again(ctx context.Context, try func() error) error {
 		if since[kind].IsZero() {
 			since[kind] = now
 		}
-		pause := wait + rand.N(wait/4+1) // not all clients of a server that was away in the same moment
-		if e.after > 0 {
-			pause = min(max(e.after, firstWait), mostAfter)
-		}
 		left := patience - now.Sub(since[kind])
-		if left <= 0 || e.busy && pause > left {
+		if left <= 0 || e.busy && min(e.after, mostAfter) > left {
 			return c.gone(e)
 		}
-		pause = min(pause, left)
+		pause := min(c.waits.pause(wait, e.after), left)
 		c.cfg.Note(fmt.Sprintf("the server at %s %s; trying again in %s", c.base.Host, c.why(e), pause.Round(100*time.Millisecond)))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		wait = min(2*wait, mostWait)
+		wait = min(2*wait, c.waits.most)
 	}
 }
 

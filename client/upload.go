@@ -31,8 +31,8 @@ func (c *Client) Upload(ctx context.Context, path string, always bool) (Upload, 
 	if err != nil {
 		return Upload{}, err
 	}
-	var u Upload
 	if !always {
+		var u Upload
 		err := c.ask(ctx, request{method: "GET", path: "/uploads/" + sum}, &u)
 		if err == nil && u.SHA256 == sum && u.Bytes == bytes {
 			return u, nil
@@ -41,13 +41,49 @@ func (c *Client) Upload(ctx context.Context, path string, always bool) (Upload, 
 			return Upload{}, err
 		}
 	}
-	r := request{method: "POST", path: "/slides", kind: "application/octet-stream", bytes: bytes}
-	r.body = func() (io.ReadCloser, error) { return openPlain(path) }
-	if err := c.ask(ctx, r, &u); err != nil {
+	f, err := openPlain(path)
+	if err != nil {
 		return Upload{}, err
 	}
-	if u.SHA256 != sum {
+	defer f.Close()
+	u, err := c.UploadFrom(ctx, f, bytes)
+	if err == nil && u.SHA256 != sum {
 		return Upload{}, ofFile(fault.Invalid, errors.New("it was changed while it was sent"))
+	}
+	return u, err
+}
+
+// UploadFrom sends a slide as it is read from r; nothing of it is kept here. bytes is
+// its size, or -1 where nobody knows it: then a server cannot say before that it is too
+// large. The server is not asked whether it has the slide: its digest is known when it
+// was read.
+//
+// When the server goes away in the middle, what can be sought (io.Seeker) is sent again
+// from where it stood; anything else is, as long as nothing was read of it. r must not be
+// used until UploadFrom returns, nor after it returned an error while a Read hangs.
+func (c *Client) UploadFrom(ctx context.Context, r io.Reader, bytes int64) (Upload, error) {
+	b, err := newBody(r, bytes)
+	if err != nil {
+		return Upload{}, err
+	}
+	q := request{method: "POST", path: "/slides", kind: "application/octet-stream", bytes: bytes}
+	if bytes < 0 {
+		q.bytes = -1
+	}
+	q.body = func() (io.ReadCloser, error) { return b.open(ctx) }
+	var u Upload
+	err = c.again(ctx, func() error {
+		err := c.askOnce(ctx, q, &u)
+		if e, passes := errors.AsType[*away](err); passes && ctx.Err() == nil {
+			return b.after(e, c)
+		}
+		return err
+	})
+	if err != nil {
+		return Upload{}, err
+	}
+	if sum := b.sum(); u.SHA256 != sum {
+		return Upload{}, fault.Hint(fault.New(fault.Unavailable, "the slide came to the server otherwise than it was sent"), "send it again; where that stays, look for what stands between")
 	}
 	u.Sent = true
 	return u, nil
