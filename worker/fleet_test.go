@@ -343,7 +343,7 @@ func TestWhatComesAfterTheModelInfersNothingAgain(t *testing.T) {
 	}
 	o := 0.5
 	slide.Parameters.Overlap = &o
-	if s = w.wait(t, w.submit(t, queue.Routine, slide), 0); s.State != cohort.Done || scored.Load() <= first || s.End.Looked() != int(scored.Load()) {
+	if s = w.wait(t, w.submit(t, queue.Routine, slide), 0); s.State != cohort.Done || s.End.Looked() <= int(first) || s.End.Looked() > int(scored.Load()) { // a shard may be scored by two at once
 		t.Errorf("overlap: %+v, %d patches scored", s.End, scored.Load())
 	}
 }
@@ -431,6 +431,12 @@ func TestALostOfferCostsOnlyTime(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			q := &lossy{Queue: w.queue, err: err}
+			w.before = func(ctx context.Context, _ int) error { // nothing is over before something is offered
+				for q.lost.Load() == 0 && ctx.Err() == nil {
+					time.Sleep(time.Millisecond)
+				}
+				return nil
+			}
 			cfg := worker.DefaultConfig()
 			cfg.Scratch, cfg.Shard, cfg.Jobs = t.TempDir(), 8, 1
 			wk, err := worker.New(cfg, w.model, w.store, q, w.desk, nil)
