@@ -27,6 +27,7 @@ var foreign = map[string]string{
 	"bind-to":           "mpirun's",
 	"mca":               "mpirun's",
 	"oversubscribe":     "mpirun's",
+	"retry":             "curl's",
 }
 
 // checkCommands holds every command line of bcc, make, go and the scripts, and every

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"bcc/cli"
 )
 
 // What documents say of commands, flags, files, tests, variables and figures holds.
@@ -23,6 +25,21 @@ func TestDocuments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The examples of the commands' own help are held like those of documents.
+func TestExamplesOfHelp(t *testing.T) {
+	t.Parallel()
+	r := readDocuments(t)
+	examples := cli.Examples()
+	if len(examples) < 20 {
+		t.Fatalf("%d commands have examples; there are more", len(examples))
+	}
+	for command, text := range examples {
+		for _, c := range r.checkScript(document{path: command + " --help"}, 1, text) {
+			t.Error(c)
+		}
 	}
 }
 

@@ -32,15 +32,30 @@ func Check(args []string, blank func(value string) bool) error {
 // HasFlag tells whether any command of bcc has the flag, named without its dashes.
 func HasFlag(name string) bool {
 	found := false
+	everyCommand(func(cmd *cobra.Command) { found = found || flagOf(cmd, name) != nil })
+	return found
+}
+
+// Examples returns the examples that each command's help shows, by the command.
+func Examples() map[string]string {
+	all := map[string]string{}
+	everyCommand(func(cmd *cobra.Command) {
+		if cmd.Example != "" {
+			all[cmd.CommandPath()] = cmd.Example
+		}
+	})
+	return all
+}
+
+func everyCommand(do func(*cobra.Command)) {
 	var look func(*cobra.Command)
 	look = func(cmd *cobra.Command) {
-		found = found || flagOf(cmd, name) != nil
+		do(cmd)
 		for _, sub := range cmd.Commands() {
 			look(sub)
 		}
 	}
 	look(newRoot(Streams{In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}))
-	return found
 }
 
 // checkWords goes through args from left to right, as cobra does, and returns the
