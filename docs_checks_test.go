@@ -72,6 +72,7 @@ func (r *repository) checkScript(d document, line int, script string) []complain
 	for _, words := range simpleCommands(script) {
 		name, args := program(words)
 		switch {
+		case isBCC(name) && strings.Contains(script, name+"() {"): // a function of the script's own
 		case isBCC(name):
 			if err := cli.Check(bccArgs(args), isBlank); err != nil {
 				complain("%s: %v", strings.Join(words, " "), err)

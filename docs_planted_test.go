@@ -21,6 +21,8 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{"flag of another command", "docs/a.md", "`bcc synth --workers 2`", checkCommands, "no flag --workers"},
 		{"flag behind a variable, a pipe and a continued line", "docs/a.md", "```sh\nA=1 bcc detect a.tif | grep x && bcc status \\\n  --nope\n```", checkCommands, "no flag --nope"},
 		{"flag in $(…)", "docs/a.md", "```sh\nkill $(bcc serve --nope)\n```", checkCommands, "no flag --nope"},
+		{"flag behind quotes", "docs/a.md", "```sh\nsed \"s/\\\"it's/x/\" 'a\"b'\nbcc submit \"a b\" \"$(bcc status --nope)\"\n```", checkCommands, "no flag --nope"},
+		{"flag of a function", "docs/a.md", "```sh\nbcc() { curl \"$@\"; }\nbcc -F x\n```\n`bcc --nope`", checkCommands, "no flag --nope"},
 		{"flag behind a prompt", "docs/a.md", "```\n$ bcc plan --slides N\nbcc nothing, which is printed\n$ bcc plan --nope\n```", checkCommands, "no flag --nope"},
 		{"flag under mpirun", "docs/a.md", "`mpirun -np 4 bin/bcc train --nope`", checkCommands, "no flag --nope"},
 		{"flag of a container's command", "docs/a.md", "`docker run --rm --read-only bcc-detection:0.1.0 serve --nope`", checkCommands, "no flag --nope"},

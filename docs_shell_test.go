@@ -26,7 +26,7 @@ var anglePlaceholder = regexp.MustCompile(`^<[\pL\pN][\pL\pN _.-]*>`)
 func (l *lexer) read(inside bool) {
 	var words []string
 	var word strings.Builder
-	started, drop := false, false
+	started, drop, quoted := false, false, false
 	endWord := func() {
 		if started && !drop {
 			words = append(words, word.String())
@@ -48,10 +48,18 @@ func (l *lexer) read(inside bool) {
 		c := l.rest[0]
 		take := 1
 		switch {
-		case c == '\'' || c == '"':
-			text, _, _ := strings.Cut(l.rest[1:], string(c))
+		case c == '\'' && !quoted:
+			text, _, _ := strings.Cut(l.rest[1:], "'")
 			word.WriteString(text)
 			started, take = true, min(len(text)+2, len(l.rest))
+		case c == '"':
+			quoted = !quoted
+			started = true
+		case quoted && !strings.HasPrefix(l.rest, "$("):
+			if c == '\\' && len(l.rest) > 1 {
+				take = 2
+			}
+			word.WriteString(l.rest[take-1 : take])
 		case c == '\\' && len(l.rest) > 1:
 			word.WriteByte(l.rest[1])
 			started, take = true, 2
