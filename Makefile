@@ -2,6 +2,7 @@
 # make test   set up and pass the tests
 # make setup-mpi  install Open MPI and MPICH, so that the tests of training on several processes run
 # make setup-botocore  install Debian's botocore, against whose description of Amazon's APIs requests are checked
+# make setup-clients  install Python, Node.js and curl, so that the examples of docs/clients.md are run
 # make setup-promtool  install Prometheus, whose promtool tests the alerts of deploy/
 # make setup-proxies  install nginx and HAProxy, with which the examples of deploy/ are tested
 # make setup-chromium  install Chromium, in which the tests of the web page run
@@ -33,7 +34,7 @@
 # make simulate  all autoscaling policies on the traces beside the checkout and on invented laboratories' days: one table (a minute)
 # make oracle compare pixels with OpenSlide and libvips (needs openslide-tools, libvips-tools), gradients with PyTorch (python3-torch)
 .DEFAULT_GOAL := help
-.PHONY: e2e-upgrade e2e-balance bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh image e2e-image
+.PHONY: setup-clients e2e-upgrade e2e-balance bench-peers e2e-proxies setup-proxies simulate help setup setup-mpi setup-chromium setup-promtool setup-botocore e2e-metrics e2e-page page-shots build run test check vet staticcheck race nocgo fuzz vuln models e2e e2e-s3 e2e-acme oracle clean powertest chaos e2e-chaos e2e-clients e2e-kube e2e-hostile e2e-fleet e2e-memory e2e-autoscale e2e-fresh image e2e-image
 
 FUZZTIME ?= 10s
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
@@ -47,6 +48,9 @@ setup:
 
 setup-mpi:
 	@bash scripts/setup-mpi.sh
+
+setup-clients:
+	@bash scripts/setup-clients.sh
 
 setup-promtool:
 	@bash scripts/setup-promtool.sh
