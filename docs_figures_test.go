@@ -1,6 +1,7 @@
 package main
 
 import (
+	"path"
 	"regexp"
 	"strings"
 )
@@ -19,7 +20,7 @@ var (
 // begins with bold words. Other documents may have figures if their section names the
 // command, too, or leads to that page.
 func checkFigures(_ *repository, d document) []complaint {
-	if d.path == "CHANGELOG.md" {
+	if d.path == "CHANGELOG.md" || path.Base(d.path) == "DESIGN.md" { // whose numbers are mostly of what was built
 		return nil
 	}
 	is, results := rate, strings.HasSuffix(d.path, "results.md")

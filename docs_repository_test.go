@@ -109,7 +109,7 @@ func (r *repository) take(name, text string) {
 func isDocument(name string) bool {
 	dir, base := path.Split(name)
 	return dir == "docs/" || name == "README.md" || name == "CHANGELOG.md" ||
-		base == "README.md" && (strings.HasPrefix(name, "deploy/") || strings.HasPrefix(name, "bench/peers/"))
+		base == "DESIGN.md" || base == "README.md" && (strings.HasPrefix(name, "deploy/") || strings.HasPrefix(name, "bench/peers/"))
 }
 
 // hasTest tells whether a test of that name is anywhere.

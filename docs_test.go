@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -25,6 +26,38 @@ func TestDocuments(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The first commands of the README are the two that scripts/e2e-fresh.sh tries on a bare
+// machine.
+func TestTheREADMEBeginsWithTwoCommands(t *testing.T) {
+	t.Parallel()
+	for _, s := range readDocuments(t).documents["README.md"].sections {
+		for _, b := range s.blocks {
+			if got := fmt.Sprint(simpleCommands(b.script())); got != "[[make run] [make test]]" {
+				t.Errorf("the first block of README.md is %s", got)
+			}
+			return
+		}
+	}
+	t.Error("README.md has no commands")
+}
+
+// Every document is in the index.
+func TestDocumentsAreInTheIndex(t *testing.T) {
+	t.Parallel()
+	r := readDocuments(t)
+	var index strings.Builder
+	for _, s := range r.documents["docs/README.md"].sections {
+		for _, l := range s.lines {
+			index.WriteString(l.text)
+		}
+	}
+	for name := range r.documents {
+		if rest, ok := strings.CutPrefix(name, "docs/"); ok && rest != "README.md" && !strings.Contains(index.String(), "("+rest+")") {
+			t.Errorf("docs/README.md does not lead to %s", rest)
+		}
 	}
 }
 
