@@ -44,8 +44,13 @@ func (m *member) become(s state, why string) {
 func (m *member) hold(on bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.held = on; on {
+	switch m.held = on; {
+	case on && m.state == draining:
+		m.why = "held"
+	case on:
 		m.become(draining, "held")
+	case m.state == draining:
+		m.why = "released; it has not said yet that it is ready"
 	}
 }
 
@@ -106,15 +111,28 @@ func (p *pool) look(ctx context.Context, m *member) {
 			why = "held"
 		}
 		m.become(draining, why)
-	case err != nil && m.state != draining:
+	case err != nil && m.state == draining: // as it said it would
+		m.why = "does not answer any more: " + err.Error()
+		if m.held {
+			m.why = "held; it " + m.why
+		}
+	case err != nil:
 		m.trouble(p.cfg, now, err)
 	}
 	after, why := m.state, m.why
+	never := after == joining && m.failed == 1
 	m.mu.Unlock()
+	if never {
+		p.log.Warn("a server that joins does not answer yet", "server", m.name, "why", why)
+	}
 	if after == before {
 		return
 	}
-	p.log.Info("a server is "+after.String(), "server", m.name, "was", before.String(), "why", why)
+	words := []any{"server", m.name, "was", before.String()}
+	if why != "" {
+		words = append(words, "why", why)
+	}
+	p.log.Info("a server is "+after.String(), words...)
 	switch after {
 	case ejected:
 		m.giveUp()

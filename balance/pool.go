@@ -141,6 +141,11 @@ func (p *pool) hold(address string, on bool) (ok bool) {
 	for _, m := range p.members {
 		if m.url.String() == address || m.name == address {
 			m.hold(on)
+			if on {
+				p.log.Info("a server is held", "server", m.name)
+			} else {
+				p.log.Info("a server is released", "server", m.name)
+			}
 			return true
 		}
 	}

@@ -11,6 +11,7 @@ type Member struct {
 	State    string    `json:"state"` // joining, ready, draining, ejected or gone
 	Since    time.Time `json:"since"`
 	Why      string    `json:"why,omitempty"`    // of its last trouble
+	Held     bool      `json:"held"`             // by Hold
 	InFlight int       `json:"in_flight"`        // from here
 	Others   int       `json:"in_flight_others"` // from others, by its own word
 	Streams  int       `json:"streams"`          // events and WebSockets from here
@@ -35,7 +36,7 @@ func (b *Balancer) Members() []Member {
 		m := v.member
 		m.mu.Lock()
 		one := Member{
-			Server: m.name, URL: m.url.String(), State: m.state.String(), Since: m.since.UTC(), Why: m.why,
+			Server: m.name, URL: m.url.String(), State: m.state.String(), Since: m.since.UTC(), Why: m.why, Held: m.held,
 			InFlight: m.inFlight, Others: v.load - v.mine, Streams: m.streams, LatencyS: m.latency, Pace: v.pace, Requests: m.asked, Failures: m.failed,
 		}
 		m.mu.Unlock()

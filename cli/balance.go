@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"bcc/balance"
+	"bcc/fault"
 	"bcc/telemetry"
 )
 
@@ -92,10 +93,31 @@ func (f *balanceFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.logFormat, "log-format", "text", strings.Join(telemetry.LogFormats, " or "))
 }
 
+// refuse says what is wrong with the flags that are this command's own.
+func (f *balanceFlags) refuse() error {
+	var errs []error
+	add := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fault.New(fault.Invalid, format, args...))
+		}
+	}
+	add(f.header <= 0, "--header-timeout %v: want more than 0", f.header)
+	add(f.linger < 0, "--linger %v: want 0 or more", f.linger)
+	add(f.drain < 0, "--drain %v: want 0 or more", f.drain)
+	if f.admin != "" {
+		_, _, err := net.SplitHostPort(f.admin)
+		add(err != nil, "--admin-addr %.100q: want host:port, as 127.0.0.1:9200", f.admin)
+	}
+	return errors.Join(errs...)
+}
+
 // run balances until ctx ends and running requests have ended.
 func (f *balanceFlags) run(ctx context.Context, std Streams) error {
 	log, err := telemetry.NewLogger(std.Err, f.logLevel, f.logFormat)
 	if err != nil {
+		return err
+	}
+	if err := f.refuse(); err != nil {
 		return err
 	}
 	registry := telemetry.NewRegistry()
@@ -118,7 +140,7 @@ func (f *balanceFlags) run(ctx context.Context, std Streams) error {
 	}
 	b, err := balance.New(f.cfg)
 	if err != nil {
-		return err
+		return fault.Hint(err, "bcc balance --help says what each flag is")
 	}
 	addr, err := f.listen.address()
 	if err != nil {

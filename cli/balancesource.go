@@ -56,11 +56,27 @@ func (f *sourcesOfServers) open(ctx context.Context, log *slog.Logger) (_ balanc
 	if ways != 1 {
 		return nil, nil, fault.Hint(fault.New(fault.Invalid, "want one of --to, --to-file, --dns, --endpoints and --queue"), "--to http://127.0.0.1:8001,http://127.0.0.1:8002")
 	}
+	for _, only := range []struct {
+		flag, with string
+		wrong      bool
+	}{
+		{"--queue-ca", "--queue", f.roots != "" && f.queue == ""},
+		{"--kubeconfig", "--endpoints", f.kube.kubeconfig != "" && f.endpoints == ""},
+		{"--kube-context", "--endpoints", f.kube.context != "" && f.endpoints == ""},
+	} {
+		if only.wrong {
+			return nil, nil, fault.Hint(fault.New(fault.Invalid, "%s without %s", only.flag, only.with), "it says nothing of servers that are named otherwise; leave it out")
+		}
+	}
 	if f.refresh < 100*time.Millisecond {
 		return nil, nil, fault.New(fault.Invalid, "--refresh %v: want 100 ms or more", f.refresh)
 	}
 	trouble := func(err error) {
-		log.Warn("the servers are not known anew; those of before stay", "error", err, "hint", fault.HintOf(err))
+		words := []any{"error", err}
+		if hint := fault.HintOf(err); hint != "" {
+			words = append(words, "hint", hint)
+		}
+		log.Warn("the servers are not known anew; those of before stay", words...)
 	}
 	var s balance.Source
 	switch {
